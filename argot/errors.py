@@ -1,0 +1,23 @@
+"""Errors of the front door.
+
+ArgotError
+├── SettingsError    argot.toml, the environment or an argument is wrong     (exit code 2)
+├── NoProjectError   there is no argot.toml here                             (exit code 10)
+└── DemoError        the demo's model or corpus can't be made
+"""
+
+
+class ArgotError(Exception):
+    """Anything the front door refuses."""
+
+
+class SettingsError(ArgotError):
+    """A setting that is unknown or has a wrong value."""
+
+
+class NoProjectError(ArgotError):
+    """A folder without argot.toml."""
+
+
+class DemoError(ArgotError):
+    """The demo's model or corpus can't be made."""

@@ -1,0 +1,1 @@
+"""Source systems to document changes, bytes to text. Knows no vectors."""

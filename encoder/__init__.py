@@ -1,0 +1,1 @@
+"""Text to vectors: a decoder LLM as a bidirectional encoder, and BM25 term weights."""

@@ -1,0 +1,213 @@
+"""Encoder directories on disk: read either form, write the adapter form. No torch.
+
+An encoder directory is immutable: it is written aside and renamed into place, and never over
+another.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from encoder.errors import ModelFolderError
+from encoder.spec import (
+    SPEC_FILE,
+    TOKENIZER_FILES,
+    AdapterEntry,
+    EncoderSpec,
+    EncodingSettings,
+    digest_files,
+    digest_tokenizer,
+    digest_weights,
+    read_spec,
+    write_spec,
+)
+
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where an encoder's parts lie."""
+
+    model: Path
+    adapters: tuple[Path, ...]
+    tokenizer: Path
+
+
+def read_any_spec(folder: Path) -> EncoderSpec:
+    """Read the spec of an encoder directory, or make that of a plain checkpoint.
+
+    Raises:
+        ModelFolderError: the folder is neither.
+    """
+    if (folder / SPEC_FILE).is_file():
+        return read_spec(folder)
+    return checkpoint_spec(folder)
+
+
+def checkpoint_spec(folder: Path) -> EncoderSpec:
+    """Describe a plain decoder checkpoint as an encoder with mean pooling and no adapters.
+
+    Raises:
+        ModelFolderError: it has no readable config.json.
+    """
+    path = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text_config = config.get("text_config", config)
+        width = text_config.get("hidden_size") or text_config["n_embd"]
+        model_type = config["model_type"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as exc:
+        raise ModelFolderError(
+            f"a model must be a folder with a decoder's config.json; {folder} is not: {exc!r}"
+        ) from exc
+    return EncoderSpec(
+        settings=EncodingSettings(),
+        dimensions=int(width),
+        model_type=str(model_type),
+        base_digest=digest_weights(folder),
+        tokenizer_digest=digest_tokenizer(folder),
+    )
+
+
+def weights_folder(folder: Path, spec: EncoderSpec) -> Weights:
+    """Find an encoder's parts, and check that they are those the spec was made of.
+
+    Raises:
+        ModelFolderError: a part is missing or was changed since.
+    """
+    if spec.form == "checkpoint":
+        return Weights(model=folder, adapters=(), tokenizer=folder)
+    if spec.form == "merged":
+        _expect(digest_weights(folder), spec.weights_digest, what=f"the weights in {folder}")
+        return Weights(model=folder, adapters=(), tokenizer=folder)
+    base = (folder / spec.base_path).resolve()
+    if not base.is_dir():
+        raise ModelFolderError(
+            f"the base model of {folder} must be at {base}, where there is no folder\n"
+            "hint: move it back, or use the merged form: `argot encoders export NAME --merged DIR`"
+        )
+    _expect(digest_weights(base), spec.base_digest, what=f"the base model {base}")
+    adapters = tuple(
+        adapter_folder(folder, position, entry.name) for position, entry in enumerate(spec.adapters)
+    )
+    for path, entry in zip(adapters, spec.adapters, strict=True):
+        _expect(digest_adapter(path), entry.digest, what=f"the adapter {path}")
+    return Weights(model=base, adapters=adapters, tokenizer=folder)
+
+
+def write_adapter_encoder(
+    target: Path,
+    *,
+    base: Path,
+    adapters: Sequence[tuple[str, Path]],
+    settings: EncodingSettings,
+    lineage: Mapping[str, Any],
+) -> EncoderSpec:
+    """Write an encoder directory in adapter form, bound to its base model by path and digest.
+
+    Args:
+        target: Must not exist.
+        base: The checkpoint the first adapter was trained on, or an encoder directory whose stack
+            is continued.
+        adapters: Stage name and adapter directory, in the order they were trained.
+        settings: How its states become a vector.
+        lineage: How it was made; plain JSON values.
+
+    Returns:
+        The spec that was written.
+
+    Raises:
+        ModelFolderError: the target exists, or a part can't be read.
+    """
+    base_spec = read_any_spec(base)
+    base_weights = weights_folder(base, base_spec)
+    stack = [
+        *zip([entry.name for entry in base_spec.adapters], base_weights.adapters, strict=True),
+        *adapters,
+    ]
+    entries = tuple(
+        AdapterEntry(name=name, digest=digest_adapter(folder)) for name, folder in stack
+    )
+    spec = replace(
+        base_spec,
+        settings=settings,
+        form="adapter",
+        base_path=relative_path(base_weights.model, target),
+        base_digest=base_spec.weights_digest or base_spec.base_digest,
+        adapters=entries,
+        weights_digest="",
+        lineage=lineage,
+    )
+
+    def fill(folder: Path) -> None:
+        for position, (name, adapter) in enumerate(stack):
+            place = adapter_folder(folder, position, name)
+            place.mkdir(parents=True)
+            for file in ADAPTER_FILES:
+                shutil.copyfile(adapter / file, place / file)
+        copy_tokenizer(base_weights.tokenizer, folder)
+        write_spec(folder, spec)
+
+    write_directory(target, fill)
+    return spec
+
+
+def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
+    """Let ``fill`` write a directory aside, then rename it to ``target``.
+
+    Raises:
+        ModelFolderError: the target exists.
+    """
+    if target.exists():
+        raise ModelFolderError(f"an encoder is never overwritten; {target} exists already")
+    aside = target.with_name(f".{target.name}.writing-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        fill(aside)
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy a tokenizer's files."""
+    for name in (*TOKENIZER_FILES, "chat_template.jinja"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def adapter_folder(folder: Path, position: int, name: str) -> Path:
+    """Where the adapter at a position of the stack lies in an encoder directory."""
+    return folder / "adapters" / f"{position + 1}-{name}"
+
+
+def digest_adapter(folder: Path) -> str:
+    """Hash an adapter's weights and configuration.
+
+    Raises:
+        ModelFolderError: the folder is no adapter.
+    """
+    if not all((folder / name).is_file() for name in ADAPTER_FILES):
+        raise ModelFolderError(
+            f"an adapter must hold {', '.join(ADAPTER_FILES)}; {folder} does not"
+        )
+    return digest_files([folder / name for name in ADAPTER_FILES])
+
+
+def relative_path(path: Path, start: Path) -> str:
+    """Write a path so that a project that is moved whole still finds it."""
+    return os.path.relpath(path.resolve(), start.resolve())
+
+
+def _expect(found: str, recorded: str, *, what: str) -> None:
+    if found != recorded:
+        raise ModelFolderError(
+            f"{what} must be what the encoder was made with ({recorded[:12]}); it is {found[:12]}\n"
+            "hint: an encoder's parts are immutable; adapt again to make a new encoder"
+        )

@@ -1,0 +1,53 @@
+"""Turn a GGUF file into a checkpoint folder that training and encoding can load."""
+
+import copy
+import logging
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from encoder.errors import ModelFolderError
+
+logger = logging.getLogger(__name__)
+
+
+def import_gguf(gguf: Path, folder: Path) -> None:
+    """Write the decoder in ``gguf`` to ``folder`` as safetensors in bf16, with its tokenizer.
+
+    Quantised weights are expanded, so what the quantisation lost stays lost.
+
+    Args:
+        gguf: A file with a decoder that transformers can read.
+        folder: Made if missing; what it holds is replaced.
+
+    Raises:
+        ModelFolderError: the file is missing or no GGUF that transformers can read.
+    """
+    if not gguf.is_file():
+        raise ModelFolderError(f"GGUF import needs a file; got {gguf}, which is not one")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, local_files_only=True
+        )
+    except ImportError as exc:
+        raise ModelFolderError(
+            "reading GGUF needs the package `gguf`\nhint: pip install 'argot-search[train]'"
+        ) from exc
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as exc:
+        raise ModelFolderError(f"{gguf} can't be read as a GGUF decoder: {exc}") from exc
+    # The expanded weights are plain, but transformers refuses to save a model it read as quantised.
+    config = copy.deepcopy(model.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        config, dtype=torch.bfloat16
+    )
+    plain.load_state_dict(model.state_dict())
+    folder.mkdir(parents=True, exist_ok=True)
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    logger.info("wrote %s from %s", folder, gguf)

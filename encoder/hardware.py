@@ -1,0 +1,43 @@
+"""Which device, number format and attention kernel to use when the user does not say."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+
+def choose_device() -> str:
+    """Return ``cuda`` where there is an NVIDIA GPU, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def choose_dtype(device: str) -> torch.dtype:
+    """Return bf16 where the hardware multiplies it natively, else fp32.
+
+    On CPUs with AVX512-BF16 or AMX a matrix product in bf16 is 4 to 7 times faster than in fp32;
+    without them it is emulated and slower.
+    """
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device == "cpu" and cpu_has_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether the processor has bf16 matrix instructions, as far as the system says."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return False
+    flags = cpuinfo.read_text(errors="replace")
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def choose_attention(device: str) -> str | None:
+    """Return ``flash_attention_2`` on GPUs that have the package.
+
+    None elsewhere: transformers then takes SDPA, or eager for a model that has no SDPA.
+    """
+    if device.startswith("cuda") and importlib.util.find_spec("flash_attn") is not None:
+        return "flash_attention_2"
+    return None

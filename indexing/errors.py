@@ -1,0 +1,48 @@
+"""Errors of the indexing package.
+
+IndexingError
+├── IndexLockedError    another process has the index open                 (exit code 5)
+├── WrongEncoderError   the index was built by another encoder             (exit code 4)
+├── DeleteGuardError    a run would remove more documents than allowed     (exit code 4)
+├── DiskFullError       too little free space to write without risk
+├── NoIndexError        nothing is indexed yet
+├── CatalogError        the catalog can't be opened, or is of another version
+├── InvalidPointError   a vector or payload the engine would store wrongly
+└── StoreError          the engine failed
+"""
+
+
+class IndexingError(Exception):
+    """Anything that keeps an index from being read or written."""
+
+
+class IndexLockedError(IndexingError):
+    """Another process, or another object of this one, has the index open."""
+
+
+class WrongEncoderError(IndexingError):
+    """The index holds vectors of another encoder."""
+
+
+class DeleteGuardError(IndexingError):
+    """A run would remove a larger share of a source than is allowed."""
+
+
+class DiskFullError(IndexingError):
+    """Too little free disk space to write safely."""
+
+
+class NoIndexError(IndexingError):
+    """There is no live index version."""
+
+
+class CatalogError(IndexingError):
+    """A catalog that can't be opened, or was written by another version of Argot."""
+
+
+class InvalidPointError(IndexingError, ValueError):
+    """A point that the engine would accept and store wrongly."""
+
+
+class StoreError(IndexingError):
+    """The engine refused or failed."""

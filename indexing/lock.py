@@ -1,0 +1,98 @@
+"""Locks between processes; the operating system releases one when its holder dies.
+
+A second open of a live shard destroys it (measured: the owner can no longer flush, and the shard
+no longer loads), so whatever opens one must hold such a lock first.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from indexing.errors import IndexingError, IndexLockedError
+
+# On a network filesystem a lock may count per process, so a second holder of this one would get it.
+_held: dict[Path, int] = {}  # lock file -> process id
+_held_guard = threading.Lock()
+
+
+class HeldLock:
+    """A lock that is held until ``release`` or the end of the ``with`` block."""
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self.path = path
+        self._lock = lock
+        self._pid = os.getpid()
+
+    def release(self) -> None:
+        """Let the lock go; once more is fine. A forked child leaves it to its parent."""
+        if self._pid != os.getpid() or not self._lock.is_locked:
+            return
+        _owner_file(self.path).unlink(missing_ok=True)
+        self._lock.release()
+        with _held_guard:
+            _held.pop(self.path, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def hold_lock(path: Path, *, what: str) -> HeldLock:
+    """Take a lock without waiting.
+
+    Args:
+        path: The lock file. It is made and then stays: removing it would let two holders in.
+        what: What the lock protects, for the message, such as ``index version docs-0001``.
+
+    Returns:
+        The held lock; release it, or use it in a ``with`` statement.
+
+    Raises:
+        IndexLockedError: Another process, or another part of this one, holds it.
+        IndexingError: The lock file can't be written.
+    """
+    path = path.parent.resolve() / path.name
+    lock = FileLock(path, thread_local=False)
+    with _held_guard:
+        if _held.get(path) == os.getpid():
+            raise IndexLockedError(_refusal(path, what))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise IndexLockedError(_refusal(path, what)) from None
+        except OSError as exc:
+            raise IndexingError(f"the lock file {path} must be writable; got: {exc}") from exc
+        _held[path] = os.getpid()
+    # Beside the lock, not in it: some versions of filelock empty the lock file when they try it.
+    with contextlib.suppress(OSError):
+        _owner_file(path).write_text(f"{os.getpid()} {socket.gethostname()}\n", encoding="utf-8")
+    return HeldLock(path, lock)
+
+
+def _refusal(path: Path, what: str) -> str:
+    return (
+        f"{what} is in use by {_owner(path)} (lock {path})\n"
+        "hint: try again when it has ended, or end it; its lock then goes by itself"
+    )
+
+
+def _owner(path: Path) -> str:
+    try:
+        pid, host = _owner_file(path).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return "another process"
+    if host == socket.gethostname() and pid == str(os.getpid()):
+        return f"this process ({pid}), which has it open already"
+    return f"process {pid} on {host}"
+
+
+def _owner_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.owner")

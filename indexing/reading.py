@@ -1,0 +1,87 @@
+"""One change of a source to a decision: reads the document when, and only when, that is needed."""
+
+from dataclasses import dataclass
+
+from connectors.base import Upsert
+from connectors.document import Document
+from connectors.errors import SourceError
+from indexing.identity import content_hash, metadata_hash
+from indexing.plan import Action, Decision, KnownDocument, decide, decide_unread
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A document that was read, and its hashes."""
+
+    document: Document
+    content_hash: str
+    metadata_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be done about a document."""
+
+    decision: Decision
+    read: Read | None
+    """None: it was not read, or could not be."""
+
+    attempted: bool
+    """Reading it was tried."""
+
+
+def consider(
+    change: Upsert, known: KnownDocument | None, *, protected: bool, retry_failed: bool
+) -> Outcome:
+    """Decide about a document, reading it if its revision leaves that open.
+
+    Args:
+        change: As the connector delivered it.
+        known: What the index version knows of it.
+        protected: The source is configured as protected.
+        retry_failed: Read it although it failed before on the same revision.
+
+    Returns:
+        The decision. Whatever is wrong with this one document is `Action.SET_ASIDE` and the reason.
+
+    Raises:
+        SourceError: The source as a whole can't be read.
+    """
+    unread = decide_unread(
+        known, revision=change.revision, protected=protected, retry_failed=retry_failed
+    )
+    if unread:
+        return Outcome(unread, read=None, attempted=False)
+    try:
+        read = _read(change, protected=protected)
+    except SourceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a parser's bug is one document's misfortune
+        return Outcome(Decision(Action.SET_ASIDE, reason_of(error)), read=None, attempted=True)
+    decision = decide(known, content_hash=read.content_hash, metadata_hash=read.metadata_hash)
+    return Outcome(decision, read, attempted=True)
+
+
+def reason_of(error: Exception) -> str:
+    """Say what went wrong, in text that can be stored."""
+    text = printable(str(error)) or "no message"
+    # Errors of ours and of connectors are written for people; of others the type says more.
+    known = type(error).__module__.partition(".")[0] in ("connectors", "encoder", "indexing")
+    return text if known else f"{type(error).__name__}: {text}"
+
+
+def printable(text: str) -> str:
+    r"""Write what is no valid text, such as half a surrogate pair in a file name, as ``\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _read(change: Upsert, *, protected: bool) -> Read:
+    if printable(change.document_id) != change.document_id:
+        raise ValueError("the document's id must be valid Unicode text; rename it in its source")
+    document = change.load()
+    if document.id != change.document_id:
+        raise ValueError(
+            f"the connector must load the document it named, `{change.document_id}`; "
+            f"got `{document.id}`"
+        )
+    return Read(document, content_hash(document), metadata_hash(document, protected=protected))

@@ -1,0 +1,106 @@
+"""The vector store port: what an engine must do, and the forms it is done in.
+
+An adapter only translates. Vectors are cosine; scores are higher for closer. Every adapter passes
+``tests/contracts/test_store.py``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from encoder.base import FloatArray, SparseVector
+from indexing.filters import Condition
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionSpec:
+    """What a collection holds; fixed when it is created."""
+
+    dimensions: int | None
+    """Width of the dense vectors; None: no dense vectors."""
+
+    keyword_fields: tuple[str, ...] = ("document_id", "source", "access")
+    """Payload fields with an exact-match index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One chunk as the engine stores it."""
+
+    id: str
+    """A UUID."""
+
+    dense: FloatArray | None
+    """``[D]``; None in a collection without dense vectors."""
+
+    sparse: SparseVector
+    payload: Payload
+    """Plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPoint:
+    """A search result."""
+
+    id: str
+    score: float
+    payload: Payload
+
+
+class VectorStore(Protocol):
+    """An open collection of one engine. Not thread-safe; closing twice is fine."""
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """What the collection holds."""
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points, replacing those with the same id; all are validated before any is written.
+
+        Raises:
+            InvalidPointError: a wrong width, a value that is not finite, an id that is no UUID.
+            DiskFullError: too little free space.
+            StoreError: the engine failed.
+        """
+
+    def set_payload(self, payloads: Mapping[str, Payload]) -> None:
+        """Replace whole payloads by point id, vectors untouched; absent ids are passed over.
+
+        Raises:
+            InvalidPointError: an id that is no UUID or a payload that is not plain JSON values.
+            DiskFullError: too little free space.
+            StoreError: the engine failed.
+        """
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove points; an id that is not there is no error."""
+
+    def existing(self, ids: Sequence[str]) -> set[str]:
+        """Return those of ``ids`` that are there."""
+
+    def search_dense(
+        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+    ) -> list[ScoredPoint]:
+        """Find the nearest points by cosine, best first, ties by id."""
+
+    def search_sparse(
+        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+    ) -> list[ScoredPoint]:
+        """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
+
+    def count(self, where: Condition | None = None) -> int:
+        """Count the points, exactly."""
+
+    def scan(self, *, batch_size: int = 256) -> Iterator[list[Point]]:
+        """Read every point, vectors included, in order of id."""
+
+    def flush(self) -> None:
+        """Make everything written so far durable."""
+
+    def optimize(self) -> None:
+        """Build what makes searching fast; call after a bulk load."""
+
+    def close(self) -> None:
+        """Flush and let the engine go."""

@@ -1,0 +1,303 @@
+"""Qdrant Edge: the engine inside this process, no server.
+
+One directory is one collection: ``directory/shard`` belongs to the engine, and ``directory.lock``
+beside it is our lock, taken before anything is opened. What the engine does not do itself is done
+here: it accepts bad points, fills the disk until it dies, and hangs in a forked child.
+"""
+
+import os
+import shutil
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import qdrant_edge as engine
+
+from encoder.base import FloatArray, SparseVector
+from indexing.disk import DiskGuard, allocated_bytes
+from indexing.errors import InvalidPointError, NoIndexError, StoreError
+from indexing.filters import Condition
+from indexing.lock import HeldLock, hold_lock
+from indexing.stores.base import CollectionSpec, Payload, Point, ScoredPoint
+from indexing.stores.edge_forms import (
+    DENSE,
+    SPARSE,
+    edge_config,
+    edge_filter,
+    edge_point,
+    edge_sparse,
+    engine_errors,
+    read_point,
+)
+from indexing.stores.validation import (
+    check_dense,
+    check_ids,
+    check_limit,
+    check_payloads,
+    check_points,
+    check_sparse,
+)
+
+BATCH_SIZE = 512
+
+_KEYWORD = engine.PayloadSchemaType.Keyword
+
+
+class EdgeStore:
+    """A ``VectorStore`` in a directory; open to one process, and in it to one object, at a time."""
+
+    def __init__(
+        self,
+        shard: engine.EdgeShard,
+        *,
+        directory: Path,
+        spec: CollectionSpec,
+        lock: HeldLock,
+        disk: DiskGuard,
+    ) -> None:
+        self._shard = shard
+        self._directory = directory
+        self._spec = spec
+        self._lock = lock
+        self._disk = disk
+        self._unusable = ""
+        self._unflushed = False
+        self._failed = False
+        _open_stores.add(self)
+
+    @classmethod
+    def create(
+        cls, directory: Path, *, spec: CollectionSpec, disk: DiskGuard | None = None
+    ) -> Self:
+        """Make an empty collection in a directory that holds none.
+
+        ``disk`` guards the disk: by default that of ``directory``, with the usual reserve. After an
+        error (`IndexLockedError`, `DiskFullError`, `StoreError`) nothing is left open.
+        """
+        with ExitStack() as undo:
+            directory, lock = _take(directory, undo)
+            shard_folder = directory / "shard"
+            if shard_folder.exists():
+                raise StoreError(f"a new collection needs an unused folder; got {shard_folder}")
+            shard_folder.mkdir(parents=True)
+            disk = disk or DiskGuard(directory)
+            disk.require(0, purpose="create a collection")
+            with engine_errors("create the collection", directory):
+                shard = engine.EdgeShard.create(str(shard_folder), edge_config(spec))
+                for field in spec.keyword_fields:
+                    shard.update(engine.UpdateOperation.create_field_index(field, _KEYWORD))
+                shard.flush()
+            undo.pop_all()
+        return cls(shard, directory=directory, spec=spec, lock=lock, disk=disk)
+
+    @classmethod
+    def open(cls, directory: Path, *, spec: CollectionSpec, disk: DiskGuard | None = None) -> Self:
+        """Open the collection of a directory; what was written and not flushed is replayed.
+
+        After an error (also `NoIndexError`) nothing is left open.
+        """
+        shard_folder = directory / "shard"
+        # The engine makes an empty collection of any folder it is told to load.
+        if not (shard_folder / "edge_config.json").is_file():
+            raise NoIndexError(f"there must be a collection in {shard_folder}; found none")
+        with ExitStack() as undo:
+            directory, lock = _take(directory, undo)
+            disk = disk or DiskGuard(directory)
+            disk.require_margin(purpose="open the collection")
+            # What an optimize() that was killed left behind; the engine itself never removes it.
+            shutil.rmtree(shard_folder / "temp_segments", ignore_errors=True)
+            with engine_errors("open the collection", directory):
+                shard = engine.EdgeShard.load(str(directory / "shard"), edge_config(spec))
+            undo.pop_all()
+        return cls(shard, directory=directory, spec=spec, lock=lock, disk=disk)
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """What the collection holds."""
+        return self._spec
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points, replacing those with the same id; all are validated before any is written.
+
+        An error of the engine while writing ends the writing: open the collection again.
+        """
+        size = check_points(points, dimensions=self._spec.dimensions)
+        for start in range(0, len(points), BATCH_SIZE):
+            batch = points[start : start + BATCH_SIZE]
+            share = size * len(batch) // len(points)
+            # Once into the log and once into the segment, with the slack of both.
+            self._disk.require(4 * share, purpose=f"write {len(batch)} points")
+            operation = engine.UpdateOperation.upsert_points([edge_point(p) for p in batch])
+            with self._writing("write points") as shard:
+                shard.update(operation)
+
+    def set_payload(self, payloads: Mapping[str, Payload]) -> None:
+        """Replace whole payloads by point id, vectors untouched; absent ids are passed over."""
+        size = check_payloads(payloads)
+        self._disk.require(4 * size, purpose=f"write {len(payloads)} payloads")
+        # The engine takes an absent id for an error, and keeps the failed update in its log.
+        for point_id in sorted(self.existing(list(payloads))):
+            payload = dict(payloads[point_id])
+            with self._writing("write payloads") as shard:
+                shard.update(engine.UpdateOperation.overwrite_payload([point_id], payload))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove points; an id that is not there is no error."""
+        check_ids(ids)
+        if not ids:
+            return
+        self._disk.require_margin(purpose=f"delete {len(ids)} points")
+        with self._writing("delete points") as shard:
+            shard.update(engine.UpdateOperation.delete_points(list(ids)))
+
+    def existing(self, ids: Sequence[str]) -> set[str]:
+        """Return those of ``ids`` that are there."""
+        check_ids(ids)
+        with self._calling("read points") as shard:
+            # All three arguments: without the last two the engine fetches payloads.
+            records = shard.retrieve(list(ids), False, False)
+        return {str(record.id) for record in records}
+
+    def search_dense(
+        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+    ) -> list[ScoredPoint]:
+        """Find the nearest points by cosine, best first, ties by id.
+
+        Exact among few or newly written points; through the graph after ``optimize``.
+        """
+        if self._spec.dimensions is None:
+            raise InvalidPointError("the collection has no dense vectors to search")
+        check_dense(vector, dimensions=self._spec.dimensions)
+        values = np.asarray(vector, dtype=np.float32).tolist()
+        return self._search(engine.Query.Nearest(values, DENSE), limit=limit, where=where)
+
+    def search_sparse(
+        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+    ) -> list[ScoredPoint]:
+        """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
+        check_sparse(vector)
+        query = engine.Query.Nearest(edge_sparse(vector), SPARSE)
+        return self._search(query, limit=limit, where=where)
+
+    def count(self, where: Condition | None = None) -> int:
+        """Count the points, exactly."""
+        request = engine.CountRequest(exact=True, filter=edge_filter(where))
+        with self._calling("count") as shard:
+            return shard.count(request)
+
+    def scan(self, *, batch_size: int = 256) -> Iterator[list[Point]]:
+        """Read every point, vectors included (dense ones at unit norm), in order of id."""
+        check_limit(batch_size)
+        offset: Any = None
+        while True:
+            request = engine.ScrollRequest(
+                offset=offset, limit=batch_size, with_payload=True, with_vector=True
+            )
+            with self._calling("scan") as shard:
+                records, offset = shard.scroll(request)
+            if records:
+                yield [read_point(record) for record in records]
+            if offset is None:
+                return
+
+    def flush(self) -> None:
+        """Make everything written so far durable, against a loss of power too."""
+        self._disk.require_margin(purpose="flush")
+        with self._writing("flush") as shard:
+            shard.flush()
+        self._unflushed = False
+
+    def optimize(self) -> None:
+        """Merge segments and build the graph; call after a bulk load. Blocks every thread."""
+        # New segments are written in full before the old ones go.
+        size = allocated_bytes(self._directory / "shard")
+        self._disk.require(2 * size, purpose="optimize the collection")
+        with self._writing("optimize") as shard:
+            shard.optimize()
+        self.flush()
+
+    def close(self) -> None:
+        """Flush and let the engine and the lock go."""
+        if self._unusable:
+            return
+        try:
+            if self._unflushed and not self._failed:
+                self.flush()
+        finally:
+            self._unusable = "it is closed"
+            self._shard.close()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _search(
+        self, query: engine.Query, *, limit: int, where: Condition | None
+    ) -> list[ScoredPoint]:
+        check_limit(limit)
+        request = engine.QueryRequest(
+            limit=limit,
+            query=query,
+            filter=edge_filter(where),
+            with_payload=True,
+            with_vector=False,
+        )
+        with self._calling("search") as shard:
+            found = shard.query(request)
+        hits = [ScoredPoint(str(hit.id), hit.score, hit.payload or {}) for hit in found]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+
+    @contextmanager
+    def _calling(self, action: str) -> Iterator[engine.EdgeShard]:
+        if self._unusable:
+            raise StoreError(f"cannot {action} in {self._directory}: {self._unusable}")
+        with engine_errors(action, self._directory):
+            yield self._shard
+
+    @contextmanager
+    def _writing(self, action: str) -> Iterator[engine.EdgeShard]:
+        if self._failed:
+            raise StoreError(
+                f"cannot {action} in {self._directory}: an earlier write failed\n"
+                "hint: close the collection and open it again; its log is then replayed"
+            )
+        try:
+            with self._calling(action) as shard:
+                self._unflushed = True
+                yield shard
+        except StoreError:
+            self._failed = not self._unusable
+            raise
+
+    def disown(self) -> None:
+        """Stop a forked child from using, closing or freeing what belongs to its parent."""
+        _inherited.append(self._shard)
+        self._unusable = (
+            "it was opened before a fork, and the engine's threads are not in the child\n"
+            'hint: open it after the fork, or start the process with "spawn"'
+        )
+
+
+_open_stores: weakref.WeakSet[EdgeStore] = weakref.WeakSet()
+_inherited: list[engine.EdgeShard] = []
+
+
+def _disown_all() -> None:
+    for store in list(_open_stores):
+        store.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)
+
+
+def _take(directory: Path, undo: ExitStack) -> tuple[Path, HeldLock]:
+    """Lock a directory, by its real path, so that a link to it is no second way in."""
+    directory = directory.resolve()
+    lock = hold_lock(directory.with_name(f"{directory.name}.lock"), what=f"index {directory.name}")
+    return directory, undo.enter_context(lock)

@@ -1,0 +1,1 @@
+"""Query to hits to LangChain documents, and the measures of how good they are."""

@@ -1,0 +1,83 @@
+"""Access lists on the searcher: fail closed."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from encoder.fake import HashingEncoder
+from indexing.filters import Condition, Eq, Not, Or
+from retriever.errors import MissingPrincipalError
+from retriever.results import Hit
+from retriever.search import Searcher
+from retriever.settings import Mode
+
+QUERY = "leave bonus note secret"
+EVERYTHING = Or((Eq("source", "handbook"), Not(Eq("source", "handbook"))))
+
+
+def documents(hits: list[Hit]) -> set[str]:
+    return {hit.document_id for hit in hits}
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+@pytest.mark.parametrize("principals", [None, [], ()])
+@pytest.mark.parametrize("query", [QUERY, ""])
+def test_a_query_of_nobody_is_an_error(
+    protected_searcher: Searcher,
+    mode: Mode,
+    principals: Sequence[str] | None,
+    query: str,
+):
+    with pytest.raises(MissingPrincipalError, match="2 chunks of this index have access lists"):
+        protected_searcher.search(query, mode=mode, principals=principals)
+    with pytest.raises(MissingPrincipalError):
+        protected_searcher.rank_documents([query], mode=mode, principals=principals)
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+@pytest.mark.parametrize("where", [None, EVERYTHING, Eq("document_id", "bonus")])
+def test_a_stranger_sees_public_chunks_only(
+    protected_searcher: Searcher,
+    mode: Mode,
+    where: Condition | None,
+):
+    stranger = ["user:stranger", "group:all"]
+    hits = protected_searcher.search(QUERY, mode=mode, where=where, principals=stranger)
+    ranked = protected_searcher.rank_documents(
+        [QUERY], mode=mode, where=where, principals=stranger
+    )[0]
+
+    assert documents(hits) <= {"leave", "pay", "parking", "travel"}
+    assert documents(hits) == {id_ for id_, _ in ranked}
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+def test_a_member_sees_the_chunks_of_the_group_and_nobody_those_of_nobody(
+    protected_searcher: Searcher,
+    mode: Mode,
+):
+    hits = protected_searcher.search(QUERY, mode=mode, principals=["user:x", "group:board"])
+
+    assert "bonus" in documents(hits)
+    assert "nobody" not in documents(hits)
+
+
+def test_who_asked_is_not_in_the_results(protected_searcher: Searcher):
+    hits = protected_searcher.search(QUERY, principals=["group:board"])
+
+    assert all("board" not in repr(hit.explanation) for hit in hits)
+
+
+def test_principals_change_nothing_on_an_index_without_access_lists(searcher: Searcher):
+    assert searcher.search(QUERY, principals=["user:x"]) == searcher.search(QUERY)
+
+
+def test_a_chunk_that_does_not_say_whether_it_is_public_is_hidden(
+    make_searcher: Callable[..., Searcher], encoder: HashingEncoder
+):
+    unmarked = {"document_id": "x", "text": "leave", "protected": None}
+    searcher = make_searcher([unmarked], indexed_with=encoder, dense=encoder)
+
+    with pytest.raises(MissingPrincipalError):
+        searcher.search("leave")
+    assert searcher.search("leave", principals=["user:x"]) == []
