@@ -1,6 +1,7 @@
 """Settings of a training run: frozen, checked when made, written beside what they produced.
 
-Defaults are LLM2Vec's recipe (BehnamGhader et al. 2024, arXiv:2404.05961) unless a line says otherwise.
+Defaults are LLM2Vec's recipe (BehnamGhader et al. 2024, arXiv:2404.05961) unless a line says
+otherwise.
 """
 
 from dataclasses import dataclass, field
@@ -40,15 +41,15 @@ class LoraSettings:
     rank: int = 16
     """Inner dimension, at least 1."""
 
-    alpha: float = 32.0
+    alpha: int = 32
     """The change is scaled by ``alpha / rank``; > 0."""
 
     dropout: float = 0.05
     """Share of the adapters' inputs dropped in training, in [0, 1)."""
 
     targets: tuple[str, ...] = ()
-    """Leaf names of the linear layers to adapt. Empty: every linear layer of the decoder's blocks, which in
-    Llama-like models is q, k, v, o, gate, up and down."""
+    """Leaf names of the linear layers to adapt. Empty: every linear layer of the decoder's blocks,
+    which in Llama-like models is q, k, v, o, gate, up and down."""
 
     def __post_init__(self) -> None:
         require_positive(rank=self.rank, alpha=self.alpha)
@@ -95,8 +96,8 @@ class StageSettings:
     """Optimizer steps, at least 1."""
 
     time_budget_seconds: float | None = None
-    """The stage also ends here, at the first step that would begin later; None: no limit. The learning rate
-    follows whichever end is nearer."""
+    """The stage also ends here, at the first step that would begin later; None: no limit. The
+    learning rate follows whichever end is nearer."""
 
     batch_size: int = 32
     """Sequences of one optimizer step."""
@@ -119,7 +120,7 @@ class StageSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MntpSettings(StageSettings):
-    """Stage 1, masked next-token prediction: a hidden token is predicted from the position before it."""
+    """Stage MNTP: masked next-token prediction, from the position before the hidden token."""
 
     kind: ClassVar[str] = "mntp"
 
@@ -146,12 +147,13 @@ class MntpSettings(StageSettings):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimcseSettings(StageSettings):
-    """Stage 2, unsupervised SimCSE: two dropout views of a text find each other among the batch."""
+    """Stage SimCSE, unsupervised: two dropout views of a text find each other among the batch."""
 
     kind: ClassVar[str] = "simcse"
 
     max_tokens: int = 128
-    """Tokens of one text, at most; longer texts are cut into several, at sentence ends where there are any."""
+    """Tokens of one text, at most; longer texts are cut into several, at sentence ends where there
+    are any."""
 
     optimizer: OptimizerSettings = field(
         default_factory=lambda: OptimizerSettings(learning_rate=3e-5)
@@ -161,7 +163,8 @@ class SimcseSettings(StageSettings):
     """Of the softmax over cosines, > 0."""
 
     attention_dropout: float = 0.3
-    """Share of attention weights dropped, in [0, 1); with the adapters' own dropout it makes the views."""
+    """Share of attention weights dropped, in [0, 1); with the adapters' own dropout it makes the
+    views."""
 
     pooling: str = "mean"
     """How a text's states become one vector; must be the encoder's pooling."""
@@ -182,7 +185,8 @@ class SimcseSettings(StageSettings):
             )
         if self.batch_size < 2:
             raise ValueError(
-                f"`batch_size` must be at least 2 in SimCSE, the others are negatives; got {self.batch_size}"
+                "`batch_size` must be at least 2 in SimCSE, the others are negatives; "
+                f"got {self.batch_size}"
             )
 
 
@@ -205,12 +209,12 @@ class AdaptSettings:
     """A torch device; None: the GPU where there is one."""
 
     attention: str | None = None
-    """A transformers attention backend; None: eager on a CPU, where it trains fastest, else the encoder's
-    choice."""
+    """A transformers attention backend; None: eager on a CPU, where it trains fastest, else the
+    encoder's choice."""
 
     gradient_checkpointing: bool = False
-    """Compute the states a second time in the backward pass instead of keeping them: about a third slower,
-    and far less memory."""
+    """Compute the states a second time in the backward pass instead of keeping them: about a third
+    slower, and far less memory."""
 
     checkpoint_every_seconds: float = 60.0
     """Least time between checkpoints; 0: after every step."""
@@ -225,5 +229,6 @@ class AdaptSettings:
         require_positive(metrics_every_steps=self.metrics_every_steps)
         if self.checkpoint_every_seconds < 0:
             raise ValueError(
-                f"`checkpoint_every_seconds` must be at least 0; got {self.checkpoint_every_seconds}"
+                "`checkpoint_every_seconds` must be at least 0; "
+                f"got {self.checkpoint_every_seconds}"
             )

@@ -5,9 +5,11 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters_training.config import AdaptSettings, MntpSettings, SimcseSettings, StageSettings
+
+T = TypeVar("T")
 
 STAGES: dict[str, type[StageSettings]] = {
     kind.kind: kind for kind in (MntpSettings, SimcseSettings)
@@ -40,7 +42,9 @@ def settings_from_dict(values: Mapping[str, Any]) -> AdaptSettings:
     if stages is None:
         return _build(AdaptSettings, rest, where="adapt")
     if not isinstance(stages, list | tuple):
-        raise ValueError(f"`adapt.stages` must be a list of tables; got {stages!r}")
+        raise ValueError(  # noqa: TRY004  # a settings file's mistake, as all the others here
+            f"`adapt.stages` must be a list of tables; got {stages!r}"
+        )
     built = tuple(_stage(stage, where=f"adapt.stages[{i}]") for i, stage in enumerate(stages))
     return _build(AdaptSettings, rest, where="adapt", ready={"stages": built})
 
@@ -53,17 +57,18 @@ def _stage(values: object, *, where: str) -> StageSettings:
     kind = values["kind"]
     if kind not in STAGES:
         raise ValueError(
-            f"`{where}.kind` must be one of {', '.join(STAGES)}; got {kind!r}{_near(str(kind), STAGES)}"
+            f"`{where}.kind` must be one of {', '.join(STAGES)}; got {kind!r}"
+            + _near(str(kind), STAGES)
         )
     rest = {name: value for name, value in values.items() if name != "kind"}
     return _build(STAGES[kind], rest, where=where)
 
 
 def _build(
-    cls: type[Any], values: Mapping[str, Any], *, where: str, ready: Mapping[str, Any] | None = None
-) -> Any:  # noqa: ANN401  # an instance of `cls`
+    cls: type[T], values: Mapping[str, Any], *, where: str, ready: Mapping[str, Any] | None = None
+) -> T:
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
+    names = [name for name in hints if typing.get_origin(hints[name]) is not typing.ClassVar]
     arguments = dict(ready or {})
     for name, value in values.items():
         if name not in names:

@@ -25,7 +25,8 @@ def info_nce(queries: Tensor, passages: Tensor, *, temperature: float) -> Tensor
         ValueError: ``passages`` is not a whole multiple of ``queries``.
 
     Source:
-        van den Oord et al. 2018, arXiv:1807.03748; two dropout views: Gao et al. 2021, arXiv:2104.08821.
+        van den Oord et al. 2018, arXiv:1807.03748; two dropout views: Gao et al. 2021,
+        arXiv:2104.08821.
     """
     if len(queries) == 0 or len(passages) % len(queries):
         raise ValueError(
@@ -47,8 +48,8 @@ def mntp_loss(
 ) -> Tensor:
     """Cross-entropy of hidden tokens, each predicted from the position before it.
 
-    Equal to the library's own loss with label -100 elsewhere, without the logits of the positions that are
-    not asked for.
+    Equal to the library's own loss with label -100 elsewhere, without the logits of the positions
+    that are not asked for.
 
     Args:
         model: A causal language model with its head, attention bidirectional.
@@ -61,7 +62,8 @@ def mntp_loss(
         Mean loss, ``[]`` float32.
 
     Source:
-        BehnamGhader et al. 2024, arXiv:2404.05961: position i - 1 predicts token i, as in pre-training.
+        BehnamGhader et al. 2024, arXiv:2404.05961: position i - 1 predicts token i, as in
+        pre-training.
     """
     logits = masked_logits(model, input_ids, attention_mask, selected=selected)
     return functional.cross_entropy(logits.float(), labels)
@@ -72,8 +74,8 @@ def masked_logits(
 ) -> Tensor:
     """Compute the logits of the tokens to predict only, ``[N, V]``.
 
-    The head is given the states of the positions before the selected ones; what a model does to its logits
-    after the head (Gemma 2's soft cap, Granite's scale) still happens.
+    The head is given the states of the positions before the selected ones; what a model does to its
+    logits after the head (Gemma 2's soft cap, Granite's scale) still happens.
     """
     before = torch.zeros_like(selected)
     before[:, :-1] = selected[:, 1:]

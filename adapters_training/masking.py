@@ -1,8 +1,8 @@
 """Which tokens of a sequence are to be predicted, and what the model sees in their place.
 
 Shapes: B batch · T tokens · N tokens to predict.
-Source: Devlin et al. 2018, BERT, arXiv:1810.04805 (80 % hidden, 10 % random, 10 % left); the mask token ``_``
-and hiding all are LLM2Vec's, arXiv:2404.05961.
+Source: Devlin et al. 2018, BERT, arXiv:1810.04805 (80 % hidden, 10 % random, 10 % left); the mask
+token ``_`` and hiding all are LLM2Vec's, arXiv:2404.05961.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class MaskedTokens:
     """What the model sees, ``[B, T]`` int64."""
 
     selected: Tensor
-    """What it has to predict, ``[B, T]`` bool; never the first position, whose prediction would come from a
-    position before the text."""
+    """What it has to predict, ``[B, T]`` bool; never the first position, whose prediction would
+    come from a position before the text."""
 
     labels: Tensor
     """The tokens to predict, row by row, ``[N]`` int64."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from argot.errors import NoProjectError, SettingsError
-from argot.typed import build, check_known
+from argot.typed import build, check_known, convert
 from connectors.registry import SourceSettings
 from indexing.chunking import ChunkSettings
 from retriever.settings import SearchSettings
@@ -16,7 +16,7 @@ from retriever.settings import SearchSettings
 FILE = "argot.toml"
 PREFIX = "ARGOT_"
 TABLES = ("encoder", "sources", "chunks", "index", "search", "catalog", "adapt")
-SOURCE_KEYS = ("name", "path", "type")
+SOURCE_KEYS = ("name", "path", "type", "protected")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +155,7 @@ def parse_source(entry: Any, *, root: Path) -> SourceSettings:  # noqa: ANN401 -
     for key in ("name", "path"):
         if not isinstance(entry.get(key), str) or not entry[key]:
             raise SettingsError(f"[[sources]] needs `{key}`, a text; got {entry.get(key)!r}")
+    protected = convert(entry.get("protected", False), bool, where="[[sources]] protected")
     kind = entry.get("type")
     if kind is not None and not isinstance(kind, str):
         raise SettingsError(f"[[sources]] `type` must be a text; got {kind!r}")
@@ -162,6 +163,7 @@ def parse_source(entry: Any, *, root: Path) -> SourceSettings:  # noqa: ANN401 -
         name=entry["name"],
         path=root / Path(entry["path"]).expanduser(),
         type=kind,
+        protected=protected,
         options={key: value for key, value in entry.items() if key not in SOURCE_KEYS},
     )
 

@@ -20,7 +20,7 @@ SPECIAL = "special file"
 _HIDDEN_PREFIXES = (".", "~$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
     """A regular file of the source."""
 
@@ -155,7 +155,12 @@ def _look_at(path: Path, *, document_id: str, named: set[str]) -> Iterator[Entry
         return
     named.add(document_id)
     if stat.S_ISREG(status.st_mode):
-        yield FoundFile(path, document_id, status.st_size, status.st_mtime_ns)
+        yield FoundFile(
+            path=path,
+            document_id=document_id,
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+        )
     else:
         yield Ignored(SPECIAL)
 

@@ -24,6 +24,9 @@ class SourceSettings:
     type: str | None = None
     """``folder`` or ``jsonl``; None: told from what is at ``path``."""
 
+    protected: bool = False
+    """Its documents have access lists, and one that comes without is for nobody."""
+
     options: Mapping[str, object] = field(default_factory=dict)
     """The connector's own settings."""
 

@@ -20,6 +20,9 @@ from encoder.errors import NotBidirectionalError
 logger = logging.getLogger(__name__)
 
 ATTENTION_LAYERS = {"full_attention", "sliding_attention"}
+SIGHT = 0.02
+"""What tokens see moves a state 0.3 to 1.4 times as much from behind as from before, over 23
+architectures; rounding, 4e-7 times."""
 
 
 def set_causal(config: PretrainedConfig, *, causal: bool) -> None:
@@ -35,14 +38,22 @@ def make_bidirectional(model: PreTrainedModel) -> None:
     one-directional: logged as a warning.
 
     Raises:
-        NotBidirectionalError: a token still does not see the next one.
+        NotBidirectionalError: a token still does not see the next one, or the model can't run
+            without a mask.
     """
     set_causal(model.config, causal=False)
     for module in model.modules():
         # Some models (Nemotron on SDPA) read the module's own flag and not the config.
         if isinstance(getattr(module, "is_causal", None), bool):
             setattr(module, "is_causal", False)  # noqa: B010 - modules declare no such attribute
-    blind = [mask for mask, sees in future_reach(model).items() if not sees]
+    try:
+        reach = future_reach(model)
+    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as exc:
+        raise NotBidirectionalError(
+            f"a model must run with and without an attention mask; {type(model).__name__} with "
+            f"{attention_backend(model)} attention does not: {exc}"
+        ) from exc
+    blind = [mask for mask, sees in reach.items() if not sees]
     if blind:
         raise NotBidirectionalError(
             f"every token must see the tokens after it; in {type(model).__name__} with "
@@ -71,31 +82,37 @@ def one_directional_layers(config: PretrainedConfig) -> list[str]:
 
 @torch.no_grad()
 def future_reach(model: PreTrainedModel) -> dict[str, bool]:
-    """Tell, for each kind of mask, whether the second token's state depends on the third token.
+    """Tell, for each kind of mask, whether a token's state depends on the token after it.
 
-    Two runs of one shape differ in the third token only, so any difference at the second is
-    sight, not noise.
+    The token after must move the state at least `SIGHT` times as much as the token before does.
+    That it moves it at all proves nothing: in a mixture of experts, other tokens change how the
+    experts' rows are grouped, and so how they are rounded.
     """
+    # From the middle of the vocabulary: ids at its ends may be reserved, with equal embeddings.
     vocabulary = model.config.get_text_config().vocab_size
-    text = torch.tensor([[3, 4, 5, 6]], device=model.device) % vocabulary
-    other = text.clone()
-    other[0, 2] = 7 % vocabulary
+    ids = [vocabulary // part for part in (7, 6, 5, 4, 3)]
+    text = torch.tensor([ids], device=model.device)
+    before, after = text.clone(), text.clone()
+    before[0, 1] = after[0, 3] = vocabulary // 2
     ones = torch.ones_like(text)
     padded = ones.clone()
-    padded[0, 3] = 0
+    padded[0, 4] = 0
     decoder: nn.Module = model.get_decoder()  # type: ignore[no-untyped-call]
 
-    def second_state(ids: Tensor, mask: Tensor | None) -> Tensor:
+    def middle_state(ids: Tensor, mask: Tensor | None) -> Tensor:
         output = decoder(input_ids=ids, attention_mask=mask, use_cache=False)
-        state: Tensor = output.last_hidden_state[0, 1]
+        state: Tensor = output.last_hidden_state[0, 2].float()
         return state
+
+    def sees(mask: Tensor | None) -> bool:
+        state = middle_state(text, mask)
+        moved_by_past = torch.dist(middle_state(before, mask), state)
+        moved_by_future = torch.dist(middle_state(after, mask), state)
+        return bool(moved_by_future > SIGHT * moved_by_past)
 
     was_training = model.training
     model.eval()  # type: ignore[no-untyped-call]
     try:
-        return {
-            name: bool((second_state(text, mask) - second_state(other, mask)).abs().max() > 0)
-            for name, mask in {"none": None, "all ones": ones, "padded": padded}.items()
-        }
+        return {"none": sees(None), "all ones": sees(ones), "padded": sees(padded)}
     finally:
         model.train(was_training)

@@ -105,19 +105,20 @@ class Bm25Encoder:
 
     def terms(self, text: str) -> dict[int, str]:
         """Map each term id of ``text`` to a word of it that has this id, for explanations."""
+        text = _splittable(text)
+        wanted = set(self._engine.embed_query(text).indices)
         found: dict[int, str] = {}
-        for piece in _splittable(text).split():
+        for piece in text.split():
             # The words inside come first: a piece with punctuation can hold several terms.
             for word in (*re.split(r"[\W_]+", piece), piece):
-                for index in self._engine.embed_query(word).indices:
+                for index in wanted.intersection(self._engine.embed_query(word).indices):
                     found.setdefault(index, word)
         return found
 
     def count_terms(self, text: str) -> int:
         """Count the terms of ``text``, repeated ones too: its length in the formula.
 
-        Two different words of a text share an id once in some ten thousand texts; only one of them
-        is counted then.
+        Once in some hundred thousand texts two of its words share an id; only one is counted.
         """
         weights = self._counter.embed_document(_splittable(text)).values
         return round(sum(w * _COUNTING_K1 / (_COUNTING_K1 + 1 - w) for w in weights))

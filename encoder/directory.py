@@ -27,6 +27,8 @@ from encoder.spec import (
 )
 
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+WIDTH_NAMES = ("hidden_size", "n_embd", "d_model")
+"""What architectures call the width of their states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,31 @@ class Weights:
     model: Path
     adapters: tuple[Path, ...]
     tokenizer: Path
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Refuse what is no checkpoint folder, and weights that could run code.
+
+    Raises:
+        ModelFolderError: with what is missing.
+    """
+    if folder.is_file() and folder.suffix == ".gguf":
+        raise ModelFolderError(
+            f"a model must be a checkpoint folder; got the GGUF file {folder}\n"
+            "hint: `argot init --model FILE.gguf` imports it once"
+        )
+    if not folder.is_dir():
+        raise ModelFolderError(f"a model must be a folder; {folder} is not one")
+    if not (folder / "config.json").is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise ModelFolderError(
+                f"a model folder must hold config.json; {folder} is an adapter without its base"
+            )
+        raise ModelFolderError(f"a model folder must hold config.json; {folder} has none")
+    if not any(folder.glob("*.safetensors")):
+        pickles = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
+        found = "only pickled weights, which can run code" if pickles else "none"
+        raise ModelFolderError(f"a model folder must hold *.safetensors; {folder} has {found}")
 
 
 def read_any_spec(folder: Path) -> EncoderSpec:
@@ -53,18 +80,17 @@ def checkpoint_spec(folder: Path) -> EncoderSpec:
     """Describe a plain decoder checkpoint as an encoder with mean pooling and no adapters.
 
     Raises:
-        ModelFolderError: it has no readable config.json.
+        ModelFolderError: it is no checkpoint, or its config.json can't be read.
     """
+    check_checkpoint(folder)
     path = folder / "config.json"
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         text_config = config.get("text_config", config)
-        width = text_config.get("hidden_size") or text_config["n_embd"]
+        width = next(text_config[name] for name in WIDTH_NAMES if name in text_config)
         model_type = config["model_type"]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as exc:
-        raise ModelFolderError(
-            f"a model must be a folder with a decoder's config.json; {folder} is not: {exc!r}"
-        ) from exc
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, StopIteration) as exc:
+        raise ModelFolderError(f"{path} must describe a decoder; it does not: {exc!r}") from exc
     return EncoderSpec(
         settings=EncodingSettings(),
         dimensions=int(width),
@@ -82,6 +108,7 @@ def weights_folder(folder: Path, spec: EncoderSpec) -> Weights:
     """
     if spec.form == "checkpoint":
         return Weights(model=folder, adapters=(), tokenizer=folder)
+    _expect(digest_tokenizer(folder), spec.tokenizer_digest, what=f"the tokenizer in {folder}")
     if spec.form == "merged":
         _expect(digest_weights(folder), spec.weights_digest, what=f"the weights in {folder}")
         return Weights(model=folder, adapters=(), tokenizer=folder)
@@ -126,10 +153,9 @@ def write_adapter_encoder(
     """
     base_spec = read_any_spec(base)
     base_weights = weights_folder(base, base_spec)
-    stack = [
-        *zip([entry.name for entry in base_spec.adapters], base_weights.adapters, strict=True),
-        *adapters,
-    ]
+    # A merged base has no adapters left to copy: they are in its weights.
+    names = [entry.name for entry in base_spec.adapters] if base_weights.adapters else []
+    stack = [*zip(names, base_weights.adapters, strict=True), *adapters]
     entries = tuple(
         AdapterEntry(name=name, digest=digest_adapter(folder)) for name, folder in stack
     )
@@ -155,6 +181,27 @@ def write_adapter_encoder(
 
     write_directory(target, fill)
     return spec
+
+
+def copy_adapter_encoder(source: Path, target: Path) -> None:
+    """Copy an encoder in adapter form elsewhere; it keeps pointing at its base model.
+
+    Raises:
+        ModelFolderError: the source has no adapter form, or the target exists.
+    """
+    spec = read_any_spec(source)
+    if spec.form != "adapter":
+        raise ModelFolderError(
+            f"only an encoder in adapter form can be copied so; {source} is {spec.form}\n"
+            "hint: export it with --merged"
+        )
+    weights = weights_folder(source, spec)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        write_spec(folder, replace(spec, base_path=relative_path(weights.model, target)))
+
+    write_directory(target, fill)
 
 
 def write_directory(target: Path, fill: Callable[[Path], None]) -> None:

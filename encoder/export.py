@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from encoder.directory import copy_tokenizer, read_any_spec, weights_folder, write_directory
-from encoder.loading import load_decoder
+from encoder.loading import context_tokens, load_decoder
 from encoder.merging import merge_adapters
 from encoder.spec import EncoderSpec, digest_weights, write_spec
 
@@ -32,6 +32,11 @@ def export_merged(source: Path, target: Path, *, dtype: torch.dtype | None = Non
     ``SentenceTransformer(target)`` and ``AutoModel.from_pretrained(target)``: its configuration
     says ``is_causal: false``, its modules say how to pool. It has the fingerprint of its source,
     so an index built with one form is searched with the other.
+
+    sentence-transformers counts an instruction's tokens apart from the text. Where its last
+    token grows together with the text's first one, its pool is shifted by that token; end an
+    instruction with a newline, which rarely does. And it has no vector for a text without
+    tokens, such as the empty one, where the tokenizer adds none.
 
     Args:
         source: An encoder directory or a checkpoint.
@@ -57,7 +62,8 @@ def export_merged(source: Path, target: Path, *, dtype: torch.dtype | None = Non
     def fill(folder: Path) -> None:
         decoder.model.save_pretrained(folder)
         copy_tokenizer(weights.tokenizer, folder)
-        _write_sentence_transformers(folder, spec)
+        longest = min(spec.settings.max_tokens, context_tokens(decoder.model.config))
+        _write_sentence_transformers(folder, spec, max_tokens=longest)
         merged = replace(spec, form="merged", base_path="", weights_digest=digest_weights(folder))
         write_spec(folder, merged)
         written.append(merged)
@@ -73,7 +79,7 @@ def stored_dtype(folder: Path) -> torch.dtype:
     return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(name, torch.float32)
 
 
-def _write_sentence_transformers(folder: Path, spec: EncoderSpec) -> None:
+def _write_sentence_transformers(folder: Path, spec: EncoderSpec, *, max_tokens: int) -> None:
     """Write the files from which sentence-transformers builds the same pipeline."""
     settings = spec.settings
     modules = [
@@ -90,7 +96,7 @@ def _write_sentence_transformers(folder: Path, spec: EncoderSpec) -> None:
     files = {
         "modules.json": modules,
         "sentence_bert_config.json": {
-            "max_seq_length": settings.max_tokens,
+            "max_seq_length": max_tokens,
             "do_lower_case": False,
         },
         "config_sentence_transformers.json": {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from encoder.base import FloatArray
-from encoder.truncation import truncate
+from encoder.truncation import check_dimensions, truncate
 
 WORD = re.compile(r"\w+")
 
@@ -37,7 +37,14 @@ class HashingEncoder:
     def encode_documents(
         self, texts: Sequence[str], *, dimensions: int | None = None
     ) -> FloatArray:
-        """Count the words of each text: ``[N, D]``."""
+        """Count the words of each text: ``[N, D]``.
+
+        Raises:
+            ValueError: ``dimensions`` is out of range, or ``texts`` is one string.
+        """
+        if isinstance(texts, str):
+            raise ValueError("`texts` must be a list of strings; got one string")  # noqa: TRY004
+        check_dimensions(dimensions, width=self._dimensions)
         vectors = np.zeros((len(texts), self._dimensions), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in WORD.findall(text.lower()) or [""]:

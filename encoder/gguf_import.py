@@ -24,8 +24,7 @@ def import_gguf(gguf: Path, folder: Path) -> None:
     Raises:
         ModelFolderError: the file is missing or no GGUF that transformers can read.
     """
-    if not gguf.is_file():
-        raise ModelFolderError(f"GGUF import needs a file; got {gguf}, which is not one")
+    check_gguf(gguf)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, local_files_only=True
@@ -51,3 +50,17 @@ def import_gguf(gguf: Path, folder: Path) -> None:
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     logger.info("wrote %s from %s", folder, gguf)
+
+
+def check_gguf(path: Path) -> None:
+    """Refuse what is no GGUF file.
+
+    Raises:
+        ModelFolderError: there is no file, or it does not begin as GGUF does.
+    """
+    if not path.is_file():
+        raise ModelFolderError(f"GGUF import needs a file; got {path}, which is not one")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic != b"GGUF":
+        raise ModelFolderError(f"a GGUF file must begin with the bytes GGUF; {path} has {magic!r}")

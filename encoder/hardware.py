@@ -18,7 +18,8 @@ def choose_dtype(device: str) -> torch.dtype:
     without them it is emulated and slower.
     """
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
     if device == "cpu" and cpu_has_bf16():
         return torch.bfloat16
     return torch.float32
@@ -33,11 +34,14 @@ def cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def choose_attention(device: str) -> str | None:
-    """Return ``flash_attention_2`` on GPUs that have the package.
+def choose_attention(device: str, *, dtype: torch.dtype) -> str | None:
+    """Return ``flash_attention_2`` on GPUs that have the package and for types that it takes.
 
     None elsewhere: transformers then takes SDPA, or eager for a model that has no SDPA.
     """
-    if device.startswith("cuda") and importlib.util.find_spec("flash_attn") is not None:
-        return "flash_attention_2"
-    return None
+    if not device.startswith("cuda") or dtype == torch.float32:
+        return None
+    if importlib.util.find_spec("flash_attn") is None:
+        return None
+    ampere = (8, 0)
+    return "flash_attention_2" if torch.cuda.get_device_capability(device) >= ampere else None

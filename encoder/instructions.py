@@ -45,6 +45,9 @@ def tokenize(
 
     Returns:
         One for each text, in order.
+
+    Raises:
+        ValueError: a text has to be cut, and the instruction leaves no room for any of it.
     """
     if not texts:
         return []
@@ -56,35 +59,49 @@ def tokenize(
         truncation=False,
         verbose=False,
     )
-    eos = tokenizer.eos_token_id
     return [
-        _cut(ids, _text_start(offsets, len(instruction)), max_tokens=max_tokens, eos=eos)
+        _fit(
+            ids,
+            offsets,
+            instruction_chars=len(instruction),
+            max_tokens=max_tokens,
+            eos=tokenizer.eos_token_id,
+        )
         for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
     ]
 
 
 def clean(text: str) -> str:
-    """Replace lone surrogates, which no tokenizer takes, by the replacement character."""
-    return text.encode("utf-8", errors="replace").decode("utf-8") if not text.isascii() else text
+    """Replace lone surrogates, which no tokenizer takes, by question marks."""
+    return text if text.isascii() else text.encode("utf-8", errors="replace").decode("utf-8")
 
 
-def _text_start(offsets: Sequence[tuple[int, int]], instruction_chars: int) -> int:
-    """Find the first token that reaches beyond the instruction; with none, every token is text."""
-    if instruction_chars == 0:
-        return 0
-    beyond = (i for i, (_, end) in enumerate(offsets) if end > instruction_chars)
-    return next(beyond, len(offsets))
-
-
-def _cut(ids: list[int], start: int, *, max_tokens: int, eos: int) -> TokenizedText:
-    if start >= len(ids):
-        ids = [*ids, eos]
-        start = len(ids) - 1
+def _fit(
+    ids: list[int],
+    offsets: Sequence[tuple[int, int]],
+    *,
+    instruction_chars: int,
+    max_tokens: int,
+    eos: int,
+) -> TokenizedText:
+    """Find the text among its tokens and cut its end; what a tokenizer closes with stays."""
+    text_from = next((i for i, (_, end) in enumerate(offsets) if end > instruction_chars), None)
+    closing_from = next((i for i in range(len(ids), 0, -1) if offsets[i - 1][1] > 0), 0)
+    closing: list[int] = []
+    if text_from is not None:
+        closing = ids[closing_from:]
+    else:
+        text_from = closing_from
+        ids = ids if closing_from < len(ids) else [*ids, eos]
+    pooled_from = text_from if instruction_chars else 0
     if len(ids) <= max_tokens:
-        return TokenizedText(ids=ids, pooled_from=start, cut_tokens=0)
-    kept = ids[:max_tokens]
-    if ids[-1] == eos:
-        kept[-1] = eos
+        return TokenizedText(ids=ids, pooled_from=pooled_from, cut_tokens=0)
+    room = max_tokens - len(closing)
+    if text_from >= room:
+        raise ValueError(
+            f"`max_tokens` must leave room for the text; it is {max_tokens}, and the instruction "
+            f"and special tokens take {text_from + len(closing)}"
+        )
     return TokenizedText(
-        ids=kept, pooled_from=min(start, max_tokens - 1), cut_tokens=len(ids) - max_tokens
+        ids=[*ids[:room], *closing], pooled_from=pooled_from, cut_tokens=len(ids) - max_tokens
     )

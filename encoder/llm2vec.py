@@ -18,13 +18,13 @@ from encoder.attention import attention_backend
 from encoder.base import FloatArray
 from encoder.batching import batches_by_length, pad
 from encoder.directory import read_any_spec, weights_folder
-from encoder.errors import EncoderError
-from encoder.instructions import TokenizedText, tokenize
-from encoder.loading import Decoder, load_decoder, load_tokenizer
+from encoder.errors import EncoderError, ModelFolderError
+from encoder.instructions import TokenizedText, clean, tokenize
+from encoder.loading import Decoder, context_tokens, load_decoder
 from encoder.merging import merge_adapters
 from encoder.pooling import pool
 from encoder.spec import EncoderSpec
-from encoder.truncation import truncate
+from encoder.truncation import check_dimensions, truncate
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,10 @@ class LLM2VecEncoder:
             decoder: Already bidirectional, with all adapters merged.
             spec: What the decoder is.
             token_budget: Padded tokens of one batch, at most.
+
+        Raises:
+            ModelFolderError: the decoder is not of the width that the spec says.
+            ValueError: an instruction leaves no room for the text.
         """
         self.spec = spec
         self.cut = CutTexts()
@@ -59,7 +63,8 @@ class LLM2VecEncoder:
         self._model = decoder.model
         self._tokenizer = decoder.tokenizer
         self._token_budget = token_budget
-        self._max_tokens = min(spec.settings.max_tokens, context_tokens(decoder))
+        self._max_tokens = min(spec.settings.max_tokens, context_tokens(decoder.model.config))
+        check_fit(decoder, spec, max_tokens=self._max_tokens)
 
     @classmethod
     def load(
@@ -97,6 +102,7 @@ class LLM2VecEncoder:
         Raises:
             ModelFolderError: the folder is no model that can be loaded safely.
             NotBidirectionalError: its attention can't be switched.
+            ValueError: a setting is out of range, or an instruction leaves no room for the text.
         """
         folder = Path(folder)
         spec = read_any_spec(folder)
@@ -115,9 +121,9 @@ class LLM2VecEncoder:
             dtype=as_dtype(dtype),
             device=device,
             attention=attention,
+            tokenizer=weights.tokenizer,
         )
         merge_adapters(decoder.model, weights.adapters)
-        decoder = Decoder(model=decoder.model, tokenizer=load_tokenizer(weights.tokenizer))
         return cls(decoder, spec, token_budget=token_budget)
 
     @property
@@ -159,7 +165,10 @@ class LLM2VecEncoder:
         return self._encode(texts, self.spec.settings.query_instruction, dimensions)
 
     def encode_tokens(self, texts: Sequence[str]) -> list[FloatArray]:
-        """Encode the tokens of each text, as documents: ``[T, D]`` float32 each, not normalised."""
+        """Encode the tokens of each text, as documents: ``[T, D]`` float32 each, not normalised.
+
+        Special tokens that the tokenizer adds are among them; those of the instruction are not.
+        """
         rows = self._tokenize(texts, self.spec.settings.document_instruction)
         states: list[FloatArray] = [np.empty((0, 0), dtype=np.float32)] * len(rows)
         for batch, hidden, mask in self._forward(rows):
@@ -170,7 +179,7 @@ class LLM2VecEncoder:
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Locate each token of a text as a half-open range of code points, specials left out."""
         encoded = self._tokenizer(
-            text,
+            clean(text),
             add_special_tokens=False,
             return_offsets_mapping=True,
             verbose=False,
@@ -178,6 +187,7 @@ class LLM2VecEncoder:
         return [(start, end) for start, end in encoded["offset_mapping"]]
 
     def _encode(self, texts: Sequence[str], instruction: str, dimensions: int | None) -> FloatArray:
+        check_dimensions(dimensions, width=self.dimensions)
         rows = self._tokenize(texts, instruction)
         vectors = np.zeros((len(rows), self.dimensions), dtype=np.float32)
         for batch, hidden, mask in self._forward(rows):
@@ -243,10 +253,21 @@ def with_settings(spec: EncoderSpec, changes: dict[str, Any]) -> EncoderSpec:
     return dataclasses.replace(spec, settings=dataclasses.replace(spec.settings, **wanted))
 
 
-def context_tokens(decoder: Decoder) -> int:
-    """Longest input of the model; very large where its configuration doesn't say."""
-    config = decoder.model.config.get_text_config()
-    return int(getattr(config, "max_position_embeddings", None) or 2**31)
+def check_fit(decoder: Decoder, spec: EncoderSpec, *, max_tokens: int) -> None:
+    """Check that a decoder gives what a spec says, and that texts fit behind the instructions.
+
+    Raises:
+        ModelFolderError: the decoder is not of the width that the spec says.
+        ValueError: an instruction leaves no room for the text.
+    """
+    width = decoder.model.config.get_text_config().hidden_size
+    if width != spec.dimensions:
+        raise ModelFolderError(
+            f"the decoder must give the {spec.dimensions} dimensions its encoder says; "
+            f"{type(decoder.model).__name__} gives {width}"
+        )
+    for instruction in (spec.settings.query_instruction, spec.settings.document_instruction):
+        tokenize(decoder.tokenizer, [""], instruction=instruction, max_tokens=max_tokens)
 
 
 def as_dtype(name: str | None) -> torch.dtype | None:

@@ -1,11 +1,15 @@
 """Read a decoder checkpoint from a folder, as an encoder or as it was."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -15,12 +19,19 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 
 from encoder.attention import make_bidirectional, set_causal
+from encoder.directory import check_checkpoint
 from encoder.errors import ModelFolderError
 from encoder.hardware import choose_attention, choose_device, choose_dtype
+from encoder.spec import VOCABULARY_FILES
 
-logger = logging.getLogger(__name__)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, StrictDataclassError)
+"""What transformers raises over a file that is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,7 @@ def load_decoder(
     dtype: torch.dtype | None = None,
     device: str | None = None,
     attention: str | None = None,
+    tokenizer: Path | None = None,
 ) -> Decoder:
     """Load a checkpoint; bidirectional, and proven to be, unless ``causal``.
 
@@ -53,6 +65,7 @@ def load_decoder(
         dtype: Of the weights; None: what the hardware does best.
         device: A torch device; None: GPU where there is one.
         attention: A transformers attention backend; None: the fastest there is.
+        tokenizer: The folder of the tokenizer; None: ``folder``.
 
     Raises:
         ModelFolderError: the folder holds no decoder checkpoint that can be loaded safely.
@@ -64,20 +77,22 @@ def load_decoder(
     set_causal(config, causal=causal)
     if attention_dropout:
         set_attention_dropout(config, attention_dropout)
+    dtype = dtype or choose_dtype(device)
     options: dict[str, Any] = {
         "config": config,
-        "dtype": dtype or choose_dtype(device),
-        "attn_implementation": attention or choose_attention(device),
+        "dtype": dtype,
+        "attn_implementation": attention or choose_attention(device, dtype=dtype),
         "use_safetensors": True,
         "local_files_only": True,
         "trust_remote_code": False,
     }
     loader: Any = AutoModelForCausalLM if with_head else AutoModel
     try:
-        model, info = loader.from_pretrained(folder, output_loading_info=True, **options)
+        with no_load_report():
+            model, info = loader.from_pretrained(folder, output_loading_info=True, **options)
     except ImportError as exc:
         raise ModelFolderError(f"loading {folder} needs a package: {exc}") from exc
-    except (OSError, ValueError, KeyError, RuntimeError) as exc:
+    except (*UNREADABLE, RuntimeError, SafetensorError) as exc:
         raise ModelFolderError(f"{folder} can't be loaded as a decoder: {exc}") from exc
     missing = sorted(info["missing_keys"])
     if missing:
@@ -88,45 +103,43 @@ def load_decoder(
     model.to(device).eval()
     if not causal:
         make_bidirectional(model)
-    return Decoder(model=model, tokenizer=load_tokenizer(folder))
-
-
-def check_checkpoint(folder: Path) -> None:
-    """Refuse what is no checkpoint folder, and weights that could run code.
-
-    Raises:
-        ModelFolderError: with what is missing.
-    """
-    if folder.is_file() and folder.suffix == ".gguf":
-        raise ModelFolderError(
-            f"a model must be a checkpoint folder; got the GGUF file {folder}\n"
-            "hint: `argot init --model FILE.gguf` imports it once"
-        )
-    if not folder.is_dir():
-        raise ModelFolderError(f"a model must be a folder; {folder} is not one")
-    if not (folder / "config.json").is_file():
-        raise ModelFolderError(f"a model folder must hold config.json; {folder} has none")
-    if not any(folder.glob("*.safetensors")):
-        pickles = [*folder.glob("*.bin"), *folder.glob("*.pt")]
-        found = "only pickled weights, which can run code" if pickles else "none"
-        raise ModelFolderError(f"a model folder must hold *.safetensors; {folder} has {found}")
+    return Decoder(model=model, tokenizer=load_tokenizer(tokenizer or folder))
 
 
 def read_config(folder: Path) -> PretrainedConfig:
     """Read ``config.json``.
 
     Raises:
-        ModelFolderError: it can't be read, or is an encoder-decoder's.
+        ModelFolderError: it can't be read, or is no decoder's.
     """
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as exc:
+    except UNREADABLE as exc:
         raise ModelFolderError(f"{folder}/config.json can't be used: {exc}") from exc
     if config.is_encoder_decoder:
         raise ModelFolderError(f"a base model must be decoder-only; {folder} is an encoder-decoder")
+    kind = config.get_text_config().model_type
+    if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES or not (
+        {kind, config.model_type} & set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    ):
+        raise ModelFolderError(
+            f"a base model must be a decoder LLM, such as Llama or Qwen; {folder} is a {kind} model"
+        )
     return config
+
+
+@contextmanager
+def no_load_report() -> Iterator[None]:
+    """Keep transformers from logging tables of the head that is left out and of sharding rules."""
+    report = logging.getLogger("transformers")
+    before = report.level
+    report.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        report.setLevel(before)
 
 
 def set_attention_dropout(config: PretrainedConfig, probability: float) -> None:
@@ -149,16 +162,29 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     Raises:
         ModelFolderError: there is none, or none that reports where its tokens stand in the text.
     """
+    if not any((folder / name).is_file() for name in VOCABULARY_FILES):
+        raise ModelFolderError(
+            f"a model folder must hold its tokenizer, tokenizer.json; {folder} has none"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as exc:
+    except UNREADABLE as exc:
         raise ModelFolderError(f"{folder} holds no tokenizer that can be loaded: {exc}") from exc
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelFolderError(f"a tokenizer must report offsets; {folder} has no tokenizer.json")
+        raise ModelFolderError(
+            f"a tokenizer must tell where its tokens stand in the text; that of {folder}, "
+            f"{type(tokenizer).__name__}, can't"
+        )
     if tokenizer.eos_token_id is None:
         raise ModelFolderError(f"a tokenizer must have an end-of-text token; {folder} has none")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def context_tokens(config: PretrainedConfig) -> int:
+    """Longest input of a model; very large where its configuration doesn't say."""
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(longest or 2**31)

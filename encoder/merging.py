@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -18,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from encoder.errors import ModelFolderError
 
 UNSUPPORTED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias")
+LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
 
 
 @torch.no_grad()
@@ -62,20 +64,21 @@ def adapter_deltas(folder: Path) -> dict[str, Tensor]:
     try:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "adapter_model.safetensors")
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, SafetensorError) as exc:
         raise ModelFolderError(f"{folder} can't be read as an adapter: {exc}") from exc
-    used = [name for name in UNSUPPORTED if config.get(name)]
-    if config.get("peft_type") != "LORA" or used:
+    bases = {name.removesuffix(LORA_A) for name in tensors if name.endswith(LORA_A)}
+    odd = [name for name in UNSUPPORTED if config.get(name)]
+    odd += sorted(set(tensors) ^ {base + part for base in bases for part in (LORA_A, LORA_B)})
+    if config.get("peft_type") != "LORA" or odd:
         raise ModelFolderError(
-            f"an adapter must be plain LoRA; {folder} is {config.get('peft_type')} {' '.join(used)}"
+            f"an adapter must be plain LoRA; {folder} is {config.get('peft_type')}"
+            + (f" with {', '.join(odd[:3])}" if odd else "")
         )
     rank, alpha = config["r"], config["lora_alpha"]
     scale = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
     return {
-        bare_name(name.removesuffix(".lora_A.weight")): scale
-        * (tensors[name.replace("lora_A", "lora_B")].float() @ tensor.float())
-        for name, tensor in tensors.items()
-        if name.endswith(".lora_A.weight")
+        bare_name(base): scale * (tensors[base + LORA_B].float() @ tensors[base + LORA_A].float())
+        for base in sorted(bases)
     }
 
 

@@ -20,9 +20,12 @@ def mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def weighted_mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Average the kept states, the n-th kept one with weight n."""
-    weights = (mask.cumsum(dim=1) * mask).to(hidden.dtype)
-    return weighted(hidden, weights)
+    """Average the kept states, each with its position in the row, from 1, as its weight.
+
+    Positions count the instruction, as sentence-transformers does; LLM2Vec counts from the text.
+    """
+    positions = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    return weighted(hidden, (positions * mask).to(hidden.dtype))
 
 
 def last_token(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -50,7 +53,7 @@ def pool(hidden: Tensor, mask: Tensor, method: str) -> Tensor:
 
     Args:
         hidden: ``[B, T, D]``.
-        mask: ``[B, T]`` bool, True = keep; at least one True in each row.
+        mask: ``[B, T]`` bool, True = keep; at least one True in each row, padding on the right.
         method: ``mean``, ``weighted_mean`` or ``last_token``.
 
     Returns:

@@ -13,7 +13,21 @@ from encoder.errors import ModelFolderError
 SPEC_FILE = "encoder.json"
 SCHEMA_VERSION = 1
 POOLINGS = ("mean", "weighted_mean", "last_token")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+FORMS = ("checkpoint", "adapter", "merged")
+VOCABULARY_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+TOKENIZER_FILES = (
+    *VOCABULARY_FILES,
+    "merges.txt",
+    "added_tokens.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +96,10 @@ class EncoderSpec:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     """How it was made: stages with their settings, texts and losses."""
 
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise ValueError(f"`form` must be one of {', '.join(FORMS)}; got {self.form!r}")
+
     @property
     def fingerprint(self) -> str:
         """Hex digest that is equal for both forms of one encoder, and for nothing else."""
@@ -101,6 +119,7 @@ def write_spec(folder: Path, spec: EncoderSpec) -> None:
         "fingerprint": spec.fingerprint,
         **dataclasses.asdict(spec),
     }
+    content["checksum"] = _checksum(content)
     (folder / SPEC_FILE).write_text(
         json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
@@ -110,28 +129,35 @@ def read_spec(folder: Path) -> EncoderSpec:
     """Read ``encoder.json``.
 
     Raises:
-        ModelFolderError: it is missing, of a later version, or does not match its own fingerprint.
+        ModelFolderError: it is missing, of a later version, or was changed since it was written.
     """
     path = folder / SPEC_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content.pop("schema_version")
-        recorded = content.pop("fingerprint")
+        recorded = content.pop("checksum")
         if version != SCHEMA_VERSION:
             raise ModelFolderError(
                 f"{path} must have schema_version {SCHEMA_VERSION}; got {version}"
             )
+        unchanged = recorded == _checksum({"schema_version": version, **content})
+        content.pop("fingerprint")
         content["settings"] = EncodingSettings(**content["settings"])
         content["adapters"] = tuple(AdapterEntry(**entry) for entry in content["adapters"])
         spec = EncoderSpec(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ModelFolderError(f"{path} can't be read: {exc!r}") from exc
-    if spec.fingerprint != recorded:
+    if not unchanged:
         raise ModelFolderError(
-            f"{path} was changed by hand: its fingerprint is {recorded[:12]} and should be "
-            f"{spec.fingerprint[:12]}\nhint: encoder directories are immutable; make a new one"
+            f"{path} must be as it was written, and its checksum says that it was changed since\n"
+            "hint: encoder directories are immutable; make a new one"
         )
     return spec
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """Hash everything in ``encoder.json`` but the hash itself."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def digest_weights(folder: Path) -> str:

@@ -22,9 +22,17 @@ def truncate(vectors: FloatArray, dimensions: int | None) -> FloatArray:
         Kusupati et al. 2022, Matryoshka Representation Learning, arXiv:2205.13147. Without its
         training a truncated vector loses more.
     """
-    width = vectors.shape[1]
-    if dimensions is not None and not 1 <= dimensions <= width:
-        raise ValueError(f"`dimensions` must be in [1, {width}]; got {dimensions}")
+    check_dimensions(dimensions, width=vectors.shape[1])
     kept = vectors[:, :dimensions]
     norms = np.linalg.norm(kept, axis=1, keepdims=True)
     return (kept / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+def check_dimensions(dimensions: int | None, *, width: int) -> None:
+    """Refuse a width that vectors of ``width`` can't be cut to; None keeps all.
+
+    Raises:
+        ValueError: it is not in [1, ``width``].
+    """
+    if dimensions is not None and not 1 <= dimensions <= width:
+        raise ValueError(f"`dimensions` must be in [1, {width}]; got {dimensions}")

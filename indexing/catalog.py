@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import URL, RowMapping, make_url
+from sqlalchemy.engine import Engine, RowMapping
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from connectors.document import Document
@@ -52,17 +52,16 @@ class Catalog:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _parsed(url)
-        self._engine = create_engine(parsed)
-        shown_url = parsed.render_as_string(hide_password=True)
-        if parsed.get_backend_name() == "sqlite":
-            event.listen(self._engine, "connect", _prepare_sqlite)
+        self._engine = _engine(url)
+        shown_url = self._engine.url.render_as_string(hide_password=True)
         try:
+            _make_folder(self._engine)
             with self._engine.begin() as connection:
                 found = _schema_version(connection)
-        except DBAPIError as error:
+        except (DBAPIError, OSError) as error:
             self.close()
-            raise CatalogError(f"the catalog {shown_url} can't be opened: {error.orig}") from error
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise CatalogError(f"the catalog {shown_url} can't be opened: {cause}") from error
         if found != SCHEMA_VERSION:
             self.close()
             raise CatalogError(
@@ -172,18 +171,24 @@ def _schema_version(connection: Connection) -> int | None:
     return connection.execute(select(schema.c.version)).scalar()
 
 
-def _parsed(url: str) -> URL:
+def _engine(url: str) -> Engine:
     try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError) as error:
+        engine = create_engine(url)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        scheme = url.partition("://")[0]  # the rest may hold a password
         raise CatalogError(
-            "the catalog's URL must be one that SQLAlchemy knows, such as "
-            f"sqlite:///.argot/catalog.sqlite; got {url!r:.80}"
+            "the catalog's URL must be one that SQLAlchemy knows, its driver installed, such as "
+            f"sqlite:///.argot/catalog.sqlite; got one that begins {scheme!r:.40}: {error}"
         ) from error
-    if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    return parsed
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _make_folder(engine: Engine) -> None:
+    database = engine.url.database
+    if engine.dialect.name == "sqlite" and database not in (None, "", ":memory:"):
+        Path(str(database)).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401

@@ -135,12 +135,9 @@ class _Cutter:
 
     def _spans(self, section: Section) -> Iterator[tuple[Span, str]]:
         """Range of each chunk of a section, with the table header it lacks."""
-        text, budget, quarter = (
-            self._document.text,
-            self._settings.chunk_tokens,
-            self._settings.context_tokens,
-        )
-        room = budget - min(quarter, self._tokens(_joined([self._title, *section.path])))
+        text = self._document.text
+        budget, quarter = self._settings.chunk_tokens, self._settings.context_tokens
+        room = budget - min(quarter, self._context_size(_joined([self._title, *section.path])))
         if self._index.count(section.start, section.end) <= room:
             yield (section.start, section.end), ""
             return
@@ -168,10 +165,12 @@ class _Cutter:
         repeated = self._title.casefold() in (title.casefold() for title in above)
         parts = above if shown or repeated or not self._title else [self._title, *above]
         limit = self._settings.context_tokens
-        while len(parts) > 2 and self._tokens(_joined(parts)) > limit:
+        while len(parts) > 2 and self._context_size(_joined(parts)) > limit:
             parts = [parts[0], *parts[2:]]
-        lines_above = [line for line in (_joined(parts), header) if line]
-        return self._at_most("\n".join(lines_above), limit)
+        context = "\n".join(line for line in (_joined(parts), header) if line)
+        if self._context_size(context) > limit:
+            context, _ = self._at_most(context, limit - 1)
+        return context, self._context_size(context)
 
     def _chunk(self, ordinal: int, span: Span, section: Section, context: tuple[str, int]) -> Chunk:
         start, end = span
@@ -187,8 +186,9 @@ class _Cutter:
             token_count=context[1] + self._index.count(start, end),
         )
 
-    def _tokens(self, text: str) -> int:
-        return len(self._tokenizer.token_spans(text))
+    def _context_size(self, context: str) -> int:
+        """Count the tokens of a context and of the line break after it."""
+        return len(self._tokenizer.token_spans(f"{context}\n")) if context else 0
 
     def _at_most(self, text: str, limit: int) -> tuple[str, int]:
         index = TokenIndex(self._tokenizer.token_spans(text))

@@ -29,12 +29,12 @@ CANARY_TEXTS = (
     "Employees may take twenty-five days of paid leave per calendar year.",
     "def read(path: str) -> bytes: return open(path, 'rb').read()",
     "Die Lieferung erfolgt innerhalb von 14 Werktagen; 退货需在三十天内办理。",
-    "E-4031",
+    "Invoice E-4031: 20 screws M8 x 60, DIN 933; EUR 12.50",
 )
-"""Encoded again whenever a version is opened: prose, code, other scripts, hardly anything."""
+"""Encoded again whenever a version is opened: prose, code, other scripts, numbers."""
 
 MIN_CANARY_COSINE = 0.99
-"""Lower than any compute dtype makes it, higher than other weights or another pooling do."""
+"""Leaves room for the rounding of another compute dtype, which is not in the fingerprint."""
 
 logger = logging.getLogger(__name__)
 
@@ -164,4 +164,5 @@ def _canary_cosines(version: IndexVersion, dense: DenseEncoder) -> FloatArray:
     texts = [canary.text for canary in version.canaries]
     now = dense.encode_documents(texts, dimensions=version.dimensions)
     then = np.asarray([canary.vector for canary in version.canaries], dtype=np.float32)
-    return np.asarray((now * then).sum(axis=1), dtype=np.float32)
+    # Of unit vectors; two that truncation left at zero agree as well.
+    return np.asarray(1 - ((now - then) ** 2).sum(axis=1) / 2, dtype=np.float32)

@@ -43,6 +43,11 @@ def metadata_hash(document: Document, *, protected: bool) -> str:
     return _digest(fields)
 
 
+def printable(text: str) -> str:
+    r"""Write what is no valid text, such as half a surrogate pair in a file name, as ``\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _joined(fields: Iterable[str]) -> str:
     return "".join(f"{len(field)}:{field}" for field in fields)
 

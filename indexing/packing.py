@@ -7,6 +7,10 @@ from indexing.blocks import Block, Kind, Section, Span, atoms, is_heading_only, 
 from indexing.tokens import TokenIndex
 
 
+# Kept whole if they fit, even where the heading above must then stand alone.
+WHOLE = (Kind.CODE, Kind.TABLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A range that is not cut any further: a block that fits, or a part of one that does not."""
@@ -115,7 +119,7 @@ def _pieces(
     for block in parts:
         if index.count(block.start, block.end) <= room:
             yield Piece(block.start, block.end, continues=False)
-        elif index.count(block.body, block.end) <= room:
+        elif block.kind in WHOLE and index.count(block.body, block.end) <= room:
             yield Piece(*trim(text, block.start, block.body), continues=False)
             yield Piece(block.body, block.end, continues=False)
         else:

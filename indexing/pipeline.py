@@ -1,30 +1,30 @@
 """Bring an index version in step with a source.
 
-The order for every batch of documents is: announce the points in the catalog, write them, make them
-durable, verify that they are there, commit the catalog, delete the points that were replaced. So at
-every moment each document can be found in its old or its new state, and a run that was killed is
-completed by the next one.
+For every batch of documents: announce the points in the catalog, write them, make them durable,
+verify that they are there, commit the catalog, delete the points that were replaced. So each
+document can be found at every moment, in its old state or its new one, and what a killed run left
+half done the next one cleans up and does again.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, runtime_checkable
 
-from connectors.base import Change, Checkpoint, Complete, Connector, Delete, Failed, Upsert
+from connectors.base import Change, Checkpoint, Connector, Failed, Upsert
 from connectors.errors import SourceError
+from indexing.batch import Batch
 from indexing.catalog import Catalog
 from indexing.catalog_source import SourceRecords
 from indexing.chunking import chunk_document
-from indexing.errors import DeleteGuardError
-from indexing.plan import Action, check_deletes
-from indexing.reading import Read, consider, printable, reason_of
+from indexing.errors import DeleteGuardError, IndexingError
+from indexing.identity import printable
+from indexing.plan import Action, Presence, check_deletes
+from indexing.reading import Read, consider, ignored_by, reason_of
 from indexing.records import FailedDocument, IndexedDocument
 from indexing.report import Progress, SyncProgress, SyncReport
 from indexing.writing import PointWriter, Target
 
-UNCHANGED_PER_COMMIT = 1000
 DELETES_PER_COMMIT = 500
 
 
@@ -39,24 +39,18 @@ class SyncOptions:
     """List everything and try again what failed before, however often it did."""
 
     max_delete_fraction: float = 0.2
-    """Largest share of the indexed documents that may be deleted, in [0, 1]; see `check_deletes`."""
+    """Largest share of the indexed documents that may be deleted, in [0, 1]: `check_deletes`."""
 
     batch_tokens: int = 32_768
-    """Tokens of chunks that are encoded between two commits: what a crash can cost, and the memory."""
+    """Tokens of chunks encoded between two commits, at least 1: bounds memory and lost work."""
 
     def __post_init__(self) -> None:
-        check_deletes(0, known=0, max_fraction=self.max_delete_fraction, source="")
+        if not 0 <= self.max_delete_fraction <= 1:
+            raise ValueError(
+                f"`max_delete_fraction` must be in [0, 1]; got {self.max_delete_fraction}"
+            )
         if self.batch_tokens < 1:
             raise ValueError(f"`batch_tokens` must be at least 1; got {self.batch_tokens}")
-
-
-@runtime_checkable
-class CountsIgnored(Protocol):
-    """A connector that says what it passed over."""
-
-    @property
-    def ignored(self) -> Mapping[str, int]:
-        """Number of things of each kind, once the source was listed."""
 
 
 def sync(
@@ -71,6 +65,8 @@ def sync(
 
     A document that can't be read or stored is set aside with its reason, and what was indexed of it
     stays. Documents are deleted only where the source said so, or listed everything without them.
+    `SourceError`: the source can't be listed; what it delivered is indexed and nothing deleted.
+    `DeleteGuardError`: too much would be deleted; all the rest is done.
 
     Args:
         connector: The source.
@@ -81,10 +77,6 @@ def sync(
 
     Returns:
         What was done.
-
-    Raises:
-        SourceError: The source can't be listed; what it delivered before is indexed, nothing deleted.
-        DeleteGuardError: It would delete too much; all the rest is done.
     """
     run = _Sync(
         catalog.source(connector.name, version=target.version),
@@ -94,6 +86,12 @@ def sync(
         progress=progress,
     )
     number = catalog.begin_run(connector.name, version=target.version)
+    _run_recorded(run, catalog, number)
+    return run.report()
+
+
+def _run_recorded(run: "_Sync", catalog: Catalog, number: int) -> None:
+    """Run, and note in the catalog how it ended."""
     status = "failed"
     try:
         run.run()
@@ -106,7 +104,6 @@ def sync(
         raise
     finally:
         catalog.finish_run(number, status=status, counts=run.report().counts)
-    return run.report()
 
 
 class _Sync:
@@ -126,26 +123,20 @@ class _Sync:
         self._target = target
         self._options = options
         self._progress = progress
+        tokens = options.batch_tokens
         self._writer = PointWriter(
-            target, records, slice_tokens=options.batch_tokens, on_encoded=self._encoded
+            target, records, slice_tokens=tokens, on_encoded=self._count_encoded
         )
+        self._batch = Batch(self._writer, records, tokens=tokens)
         self._began = monotonic()
         self._done: Counter[Action] = Counter()
-        self._deleted = 0
-        self._embedded = 0
         self._failed: dict[str, FailedDocument] = {}
-        self._named: set[str] = set()
-        self._gone: set[str] = set()
-        self._complete = False
+        self._encoded = self._embedded = self._deleted = 0
+        self._presence = Presence()
         self._cursor: str | None = None
-        self._waiting: dict[str, tuple[Action, IndexedDocument]] = {}
-        self._waiting_tokens = 0
-        self._unchanged: list[tuple[str, str | None]] = []
-        self._set_aside: list[FailedDocument] = []
 
     def report(self) -> SyncReport:
         """Say what was done so far."""
-        ignored = self._connector.ignored if isinstance(self._connector, CountsIgnored) else {}
         return SyncReport(
             added=self._done[Action.ADD],
             changed=self._done[Action.CHANGE],
@@ -155,7 +146,7 @@ class _Sync:
             failed=tuple(self._failed.values()),
             chunks_embedded=self._embedded,
             seconds=monotonic() - self._began,
-            ignored=dict(ignored),
+            ignored=ignored_by(self._connector),
         )
 
     def run(self) -> None:
@@ -187,25 +178,19 @@ class _Sync:
             raise
 
     def _take(self, change: Change) -> None:
+        self._presence.note(change)
         match change:
             case Upsert():
                 self._upsert(change)
             case Failed(document_id, reason):
-                self._named.add(printable(document_id))
                 self._fail(printable(document_id), printable(reason))
-            case Delete(document_id):
-                self._gone.add(printable(document_id))
             case Checkpoint(cursor):
                 self._cursor = cursor
-            case Complete():
-                self._complete = True
 
     def _upsert(self, change: Upsert) -> None:
         document_id = printable(change.document_id)
-        self._named.add(document_id)
-        self._gone.discard(document_id)
         self._failed.pop(document_id, None)
-        if document_id in self._waiting:
+        if document_id in self._batch:
             self._write()
         known = self._records.find(document_id)
         outcome = consider(
@@ -214,78 +199,58 @@ class _Sync:
             protected=self._options.protected,
             retry_failed=self._options.retry_failed,
         )
-        action, reason = outcome.decision.action, outcome.decision.reason
-        if outcome.read and action is not Action.KEEP:
-            self._wait(action, outcome.read, change.revision)
-        elif action is Action.SET_ASIDE:
-            self._fail(document_id, reason, revision=change.revision, note=outcome.attempted)
+        action = outcome.decision.action
+        if action is Action.SET_ASIDE:
+            reason = outcome.decision.reason
+            self._fail(document_id, reason, revision=change.revision, again=not outcome.attempted)
+        elif outcome.read and action is not Action.KEEP:
+            self._add(action, outcome.read, change.revision)
         else:
             self._done[Action.KEEP] += 1
             if known and (known.failure or known.revision != change.revision):
-                self._unchanged.append((document_id, change.revision))
-        if (
-            self._waiting_tokens >= self._options.batch_tokens
-            or len(self._unchanged) >= UNCHANGED_PER_COMMIT
-        ):
+                self._batch.keep(document_id, change.revision)
+        if self._batch.is_full:
             self._write()
 
-    def _wait(self, action: Action, read: Read, revision: str | None) -> None:
-        """Cut a document and put it in line for writing."""
-        document = read.document
+    def _add(self, action: Action, read: Read, revision: str | None) -> None:
+        tokenizer, settings = self._target.tokenizer, self._target.chunks
         try:
-            chunks = chunk_document(
-                document, tokenizer=self._target.tokenizer, settings=self._target.chunks
-            )
-        except Exception as error:  # noqa: BLE001 - what can't be cut is one document's misfortune
-            self._fail(document.id, reason_of(error), revision=revision)
+            chunks = chunk_document(read.document, tokenizer=tokenizer, settings=settings)
+        except Exception as error:  # noqa: BLE001 - one that can't be cut must not stop the others
+            self._fail(read.document.id, reason_of(error), revision=revision)
             return
-        self._waiting_tokens += sum(chunk.token_count for chunk in chunks)
-        self._waiting[document.id] = action, IndexedDocument(
+        document = IndexedDocument(
             source=self._connector.name,
-            document=document,
+            document=read.document,
             revision=revision,
             protected=self._options.protected,
             content_hash=read.content_hash,
             metadata_hash=read.metadata_hash,
             chunks=tuple(chunks),
         )
+        self._batch.add(action, document)
 
     def _fail(
-        self, document_id: str, reason: str, *, revision: str | None = None, note: bool = True
+        self, document_id: str, reason: str, *, revision: str | None = None, again: bool = False
     ) -> None:
+        """Set a document aside; ``again``: it was not even tried this time."""
         failed = FailedDocument(self._connector.name, document_id, reason, revision)
         self._failed[document_id] = failed
-        if note:
-            self._set_aside.append(failed)
+        if not again:
+            self._batch.set_aside(failed)
 
     def _write(self) -> None:
-        """Write what is waiting; the catalog follows the store."""
-        written = self._writer.write([document for _, document in self._waiting.values()])
-        for document_id, reason in written.failed.items():
-            _, document = self._waiting.pop(document_id)
-            self._fail(document_id, reason, revision=document.revision)
-        self._records.commit(
-            indexed=[document for _, document in self._waiting.values()],
-            unchanged=self._unchanged,
-            failed=self._set_aside,
-            # What is gone is only deleted at the end: until then it must be delivered again.
-            cursor=None if self._gone else self._cursor,
-        )
-        self._writer.sweep()
-        self._done.update(action for action, _ in self._waiting.values())
-        self._embedded += written.embedded
-        self._waiting.clear()
-        self._waiting_tokens = 0
-        self._unchanged.clear()
-        self._set_aside.clear()
+        # What is gone is deleted at the end; until then the source must deliver it again.
+        result = self._batch.write(cursor=None if self._presence.gone else self._cursor)
+        self._done += result.done
+        self._embedded += result.embedded
+        self._failed.update({failed.document_id: failed for failed in result.failed})
 
     def _delete(self, known: Mapping[str, bool]) -> None:
-        """Delete what the source said is gone, or did not name when it named everything."""
-        missing = known.keys() - self._named if self._complete else set()
-        gone = sorted(missing | (self._gone & (known.keys() | self._named)))
+        gone = self._presence.deletes(known)
         check_deletes(
-            sum(known.get(document_id, False) for document_id in gone),
-            known=sum(known.values()),
+            gone,
+            known,
             max_fraction=self._options.max_delete_fraction,
             source=self._connector.name,
         )
@@ -297,13 +262,17 @@ class _Sync:
             self._deleted += sum(known.get(document_id, True) for document_id in ids)
         self._records.commit(cursor=self._cursor)
 
-    def _tell(self, phase: str, *, encoded: int = 0) -> None:
+    def _count_encoded(self, chunks: int) -> None:
+        self._encoded += chunks
+        self._tell("encoding")
+
+    def _tell(self, phase: str) -> None:
         if self._progress:
             self._progress(
                 SyncProgress(
                     source=self._connector.name,
                     phase=phase,
-                    documents=len(self._named),
-                    chunks=self._encoded + encoded,
+                    documents=len(self._presence.named),
+                    chunks=self._encoded,
                 )
             )

@@ -1,9 +1,12 @@
 """What is to be done about a document, decided from what is known; nothing is done here."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from connectors.base import Change, Checkpoint, Complete, Delete, Failed, Upsert
 from indexing.errors import DeleteGuardError
+from indexing.identity import printable
 
 MAX_ATTEMPTS = 3
 
@@ -78,7 +81,44 @@ def decide(known: KnownDocument | None, *, content_hash: str, metadata_hash: str
     return Decision(Action.KEEP, "content unchanged")
 
 
-def check_deletes(deletes: int, *, known: int, max_fraction: float, source: str) -> None:
+@dataclass(slots=True)
+class Presence:
+    """Collects what a source says is there and what it says is gone."""
+
+    named: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    complete: bool = False
+    """It named everything it has."""
+
+    def note(self, change: Change) -> None:
+        """Take what a change says about which documents there are."""
+        match change:
+            case Upsert(document_id) | Failed(document_id):
+                self.named.add(printable(document_id))
+                self.gone.discard(printable(document_id))
+            case Delete(document_id):
+                self.gone.add(printable(document_id))
+            case Complete():
+                self.complete = True
+            case Checkpoint():
+                pass
+
+    def deletes(self, known: Mapping[str, bool]) -> list[str]:
+        """List what is to be deleted: what is gone, and after a complete listing what is missing.
+
+        Args:
+            known: Documents of the source before the run, and whether anything of them is indexed.
+
+        Returns:
+            Ids, sorted.
+        """
+        missing = known.keys() - self.named if self.complete else set()
+        return sorted(missing | (self.gone & (known.keys() | self.named)))
+
+
+def check_deletes(
+    deletes: Sequence[str], known: Mapping[str, bool], *, max_fraction: float, source: str
+) -> None:
     """Refuse to delete too large a share of a source.
 
     Allowed is ``max_fraction`` of what is indexed, rounded down. One document may go from a source
@@ -86,30 +126,28 @@ def check_deletes(deletes: int, *, known: int, max_fraction: float, source: str)
     allows none, 1 allows all.
 
     Args:
-        deletes: Indexed documents about to be deleted.
-        known: Indexed documents of the source.
+        deletes: Ids about to be deleted; those of which nothing is indexed don't count.
+        known: Documents of the source before the run, and whether anything of them is indexed.
         max_fraction: In [0, 1].
         source: Name for the message.
 
     Raises:
-        ValueError: `max_fraction` is outside [0, 1].
         DeleteGuardError: More than allowed.
     """
-    if not 0 <= max_fraction <= 1:
-        raise ValueError(f"`max_delete_fraction` must be in [0, 1]; got {max_fraction}")
-    share = int(max_fraction * known + 1e-9)
-    allowed = share if max_fraction in (0, 1) else min(max(1, share), known - 1)
-    if deletes <= allowed:
+    indexed = sum(known.values())
+    lost = sum(known.get(document_id, False) for document_id in deletes)
+    share = int(max_fraction * indexed + 1e-9)
+    allowed = share if max_fraction in (0, 1) else min(max(1, share), indexed - 1)
+    if lost <= max(0, allowed):
         return
-    lost = "none" if deletes == known else str(known - deletes)
     raise DeleteGuardError(
-        f"source `{source}` came back with {lost} of its {known} indexed documents; at most "
-        f"{allowed} may be deleted in one run (`max_delete_fraction` {max_fraction:g}); "
-        "none was deleted\n"
+        f"source `{source}` came back with {indexed - lost or 'none'} of its {indexed} indexed "
+        f"documents; at most {allowed} may be deleted in one run (`max_delete_fraction` "
+        f"{max_fraction:g}); none was deleted\n"
         "hint: check that the source is complete and can be read; if the documents are really "
-        f"gone, run again with `--max-delete-fraction {_enough(deletes, known)}`"
+        f"gone, run again with `--max-delete-fraction {_enough(lost, indexed)}`"
     )
 
 
-def _enough(deletes: int, known: int) -> str:
-    return "1" if deletes >= known else f"{min(1.0, deletes / known + 0.005):.2f}"
+def _enough(lost: int, indexed: int) -> str:
+    return "1" if lost == indexed else f"{min(0.99, lost / indexed + 0.005):.2f}"

@@ -1,12 +1,23 @@
 """One change of a source to a decision: reads the document when, and only when, that is needed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from connectors.base import Upsert
+from connectors.base import Connector, Upsert
 from connectors.document import Document
 from connectors.errors import SourceError
-from indexing.identity import content_hash, metadata_hash
+from indexing.identity import content_hash, metadata_hash, printable
 from indexing.plan import Action, Decision, KnownDocument, decide, decide_unread
+
+
+@runtime_checkable
+class CountsIgnored(Protocol):
+    """A connector that says what it passed over."""
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """Number of things of each kind, once the source was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +81,9 @@ def reason_of(error: Exception) -> str:
     return text if known else f"{type(error).__name__}: {text}"
 
 
-def printable(text: str) -> str:
-    r"""Write what is no valid text, such as half a surrogate pair in a file name, as ``\udcff``."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def ignored_by(connector: Connector) -> dict[str, int]:
+    """Count by kind what a connector passed over, where it says so."""
+    return dict(connector.ignored) if isinstance(connector, CountsIgnored) else {}
 
 
 def _read(change: Upsert, *, protected: bool) -> Read:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from argot.demo.questions import DemoError, Question, judged_in, read_questions
+from argot.demo.questions import Question, judged_in, read_questions
+from argot.errors import DemoError
 
 logger = logging.getLogger(__name__)
 

@@ -6,12 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from argot.errors import DemoError
+
 GRADES = (1, 2)
 """1: also helps. 2: answers the question."""
-
-
-class DemoError(Exception):
-    """A demo that can't be set up on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,14 +50,14 @@ def locate_bookmark(title: str, page: PageText) -> int | None:
         needle = "".join(wanted.split()).casefold()
         position = page.folded.find(needle) if needle else -1
         while position >= 0:
-            start_of_line = _line_start(page, position, position + len(needle) - 1)
+            start_of_line = _line_start(page, first=position, last=position + len(needle) - 1)
             if start_of_line is not None:
                 return start_of_line
             position = page.folded.find(needle, position + 1)
     return None
 
 
-def _line_start(page: PageText, first: int, last: int) -> int | None:
+def _line_start(page: PageText, *, first: int, last: int) -> int | None:
     """Start of the line the match is on, if the match is all that the line says."""
     start, end = page.offsets[first], page.offsets[last] + 1
     start_of_line = page.text.rfind("\n", 0, start) + 1

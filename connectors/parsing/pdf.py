@@ -102,7 +102,7 @@ def _no_text_reason(pages: int, *, unreadable: int) -> str:
     if unreadable == pages:
         return f"none of its pages can be read, {pages} in all"
     return (
-        f"no text layer on any of its pages, {pages} in all (scanned, or drawings or form fields only);"
+        f"no text layer on any of its pages, {pages} in all (scanned, drawings or forms);"
         " run OCR on it first"
     )
 

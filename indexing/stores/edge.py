@@ -18,7 +18,7 @@ import qdrant_edge as engine
 
 from encoder.base import FloatArray, SparseVector
 from indexing.disk import DiskGuard, allocated_bytes
-from indexing.errors import InvalidPointError, NoIndexError, StoreError
+from indexing.errors import IndexingError, InvalidPointError, NoIndexError, StoreError
 from indexing.filters import Condition
 from indexing.lock import HeldLock, hold_lock
 from indexing.stores.base import CollectionSpec, Payload, Point, ScoredPoint
@@ -228,8 +228,10 @@ class EdgeStore:
                 self.flush()
         finally:
             self._unusable = "it is closed"
-            self._shard.close()
-            self._lock.release()
+            try:
+                self._shard.close()
+            finally:
+                self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -241,13 +243,8 @@ class EdgeStore:
         self, query: engine.Query, *, limit: int, where: Condition | None
     ) -> list[ScoredPoint]:
         check_limit(limit)
-        request = engine.QueryRequest(
-            limit=limit,
-            query=query,
-            filter=edge_filter(where),
-            with_payload=True,
-            with_vector=False,
-        )
+        only = edge_filter(where)
+        request = engine.QueryRequest(limit=limit, query=query, filter=only, with_payload=True)
         with self._calling("search") as shard:
             found = shard.query(request)
         hits = [ScoredPoint(str(hit.id), hit.score, hit.payload or {}) for hit in found]
@@ -271,7 +268,7 @@ class EdgeStore:
             with self._calling(action) as shard:
                 self._unflushed = True
                 yield shard
-        except StoreError:
+        except IndexingError:
             self._failed = not self._unusable
             raise
 

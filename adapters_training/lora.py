@@ -1,0 +1,151 @@
+"""Fresh LoRA adapters on a frozen decoder, and the adapter as files.
+
+Source: Hu et al. 2021, arXiv:2106.09685. Every linear layer of the blocks is adapted, as in
+LLM2Vec's recipe,
+arXiv:2404.05961.
+"""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from adapters_training.config import LoraSettings
+from adapters_training.disk import durable_write, encode_tensors
+from adapters_training.errors import TrainingError
+
+
+class ByteDropout(nn.Module):
+    """Dropout that spends one random byte on an element.
+
+    On a CPU the library's dropout takes a sixth of a LoRA step, almost all of it random numbers;
+    this takes a fifth of that. The probability is rounded to a 256th and the scale follows it, so
+    the mean is exact.
+    """
+
+    def __init__(self, probability: float) -> None:
+        """Take the share of elements to drop, in [0, 1)."""
+        super().__init__()
+        self.dropped_of_256 = min(round(probability * 256), 255)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop elements in training mode; scale the others up."""
+        if not self.training:
+            return values
+        if values.device.type != "cpu":
+            return functional.dropout(values, self.dropped_of_256 / 256, training=True)
+        words = torch.empty((values.numel() + 7) // 8, dtype=torch.int64)
+        words.random_(-(2**63), None)
+        drawn = words.view(torch.uint8)[: values.numel()].view(values.shape)
+        keep = (drawn >= self.dropped_of_256).to(values.dtype)
+        return values * keep.mul_(256 / (256 - self.dropped_of_256))
+
+
+def attach_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
+    """Freeze a decoder and put a fresh adapter on it, in place.
+
+    The second matrix starts at zero, so the model's output does not change. The first is drawn from
+    torch's global random state. Adapters are float32 whatever the model is.
+
+    Raises:
+        TrainingError: the settings name layers that the decoder does not have.
+    """
+    layers = block_layers(model)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=target_names(model, layers, wanted=settings.targets),
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
+    )
+    with warnings.catch_warnings():
+        # peft 0.21 reads a property that transformers 5.23 has renamed.
+        warnings.filterwarnings(
+            "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
+        )
+        adapted: PeftModel = get_peft_model(model, config)
+    if settings.dropout:
+        for module in adapted.modules():
+            dropouts = getattr(module, "lora_dropout", None)
+            if isinstance(dropouts, nn.ModuleDict):
+                dropouts["default"] = ByteDropout(settings.dropout)
+    return adapted
+
+
+def block_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """Find the linear layers in a decoder's blocks, by type, under their full names.
+
+    Raises:
+        TrainingError: there are none.
+    """
+    decoder = model.get_decoder()  # type: ignore[no-untyped-call]
+    stacks = [child for child in decoder.children() if isinstance(child, nn.ModuleList)]
+    blocks = max(stacks, key=len, default=nn.ModuleList())
+    inside = {id(module) for module in blocks.modules()}
+    layers: dict[str, nn.Module] = {
+        name: module
+        for name, module in model.named_modules()
+        if id(module) in inside and isinstance(module, nn.Linear | Conv1D)
+    }
+    if not layers:
+        raise TrainingError(
+            f"an adapter needs linear layers in a decoder's blocks; {type(model).__name__} has none"
+        )
+    return layers
+
+
+def target_names(
+    model: PreTrainedModel, layers: dict[str, nn.Module], *, wanted: tuple[str, ...]
+) -> list[str]:
+    """Name the layers to adapt: short names where they mean these layers only, else full ones.
+
+    Raises:
+        TrainingError: a wanted name is no linear layer of the blocks.
+    """
+    leaves = {name.rpartition(".")[2] for name in layers}
+    missing = sorted(set(wanted) - leaves)
+    if missing:
+        raise TrainingError(
+            "`lora.targets` must be linear layers of the decoder's blocks, "
+            f"{', '.join(sorted(leaves))}; got {', '.join(missing)}"
+        )
+    chosen = sorted(wanted or leaves)
+    reached = {
+        name
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] in chosen and isinstance(module, nn.Linear | Conv1D)
+    }
+    if reached <= layers.keys():
+        return chosen
+    return sorted(name for name in layers if name.rpartition(".")[2] in chosen)
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """List the parameters that training changes, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Count the numbers that training changes."""
+    return sum(p.numel() for p in trainable(model).values())
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write an adapter as peft reads it; equal adapters give equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: t.contiguous() for name, t in get_peft_model_state_dict(model).items()}
+    config: dict[str, Any] = model.peft_config["default"].to_dict()
+    # The base model's place differs between machines, and the files' digest is the adapter's
+    # identity.
+    config |= {"inference_mode": True, "base_model_name_or_path": None}
+    plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
+    content = json.dumps(plain, indent=2, sort_keys=True, default=str) + "\n"
+    durable_write(folder / "adapter_model.safetensors", encode_tensors(tensors))
+    durable_write(folder / "adapter_config.json", content.encode())

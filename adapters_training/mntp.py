@@ -1,0 +1,139 @@
+"""Stage MNTP: predict each hidden token from the position before it, with all others in sight.
+
+Shapes: B batch · T tokens · N tokens to predict.
+Source: BehnamGhader et al. 2024, LLM2Vec, arXiv:2404.05961.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from adapters_training.config import MntpSettings
+from adapters_training.errors import TrainingError
+from adapters_training.examples import Tokens
+from adapters_training.losses import mntp_loss
+from adapters_training.masking import MaskedTokens, mask_tokens
+from adapters_training.ordering import BatchOrder
+from adapters_training.torch_randomness import torch_generator
+from encoder.batching import pad
+
+
+@dataclass(frozen=True, slots=True)
+class MntpPart:
+    """Sequences of one step that are in memory together."""
+
+    masked: MaskedTokens
+    attention_mask: Tensor | None
+    """``[B, T]`` bool; None where nothing is padded."""
+
+    weight: float
+    """Share of the step's hidden tokens that are here."""
+
+    tokens: int
+
+
+class MntpStage:
+    """Blocks of tokens, some of them hidden."""
+
+    def __init__(
+        self,
+        blocks: Sequence[Tokens],
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        settings: MntpSettings,
+        seed: int,
+        vocabulary: int,
+    ) -> None:
+        """Take the blocks and the tokens they are made of.
+
+        Args:
+            blocks: From `examples.mntp_blocks`.
+            tokenizer: Of the model.
+            settings: Of the stage.
+            seed: Of the stage.
+            vocabulary: Ids the model knows, counted from 0.
+
+        Raises:
+            TrainingError: the mask token is not one token.
+        """
+        self._blocks = blocks
+        self._settings = settings
+        self._seed = seed
+        self._pad_id: int = tokenizer.pad_token_id
+        self._mask_id = mask_token_id(tokenizer, settings.mask_token)
+        self._special = torch.tensor(sorted(tokenizer.all_special_ids))
+        every = torch.arange(min(len(tokenizer), vocabulary))
+        self._replacements = every[~torch.isin(every, self._special)]
+        self._order = BatchOrder(
+            [len(block) for block in blocks], batch_size=settings.batch_size, seed=self._seed
+        )
+
+    def parts(self, step: int) -> list[MntpPart]:
+        """Make the batch of a step, in parts of ``micro_batch_size`` blocks."""
+        chosen = self._order.batch(step)
+        generator = torch_generator(self._seed, "mask", step)
+        size = self._settings.micro_batch_size
+        masked = [
+            self._mask([self._blocks[i] for i in chosen[start : start + size]], generator)
+            for start in range(0, len(chosen), size)
+        ]
+        total = sum(len(part.labels) for part, _ in masked)
+        return [
+            MntpPart(
+                masked=part,
+                attention_mask=None if mask.all() else mask,
+                weight=len(part.labels) / total,
+                tokens=int(mask.sum()),
+            )
+            for part, mask in masked
+        ]
+
+    def loss(self, model: nn.Module, part: MntpPart) -> Tensor:
+        """Compute the cross-entropy of the hidden tokens."""
+        device = next(model.parameters()).device
+        mask = part.attention_mask
+        return mntp_loss(
+            model,
+            part.masked.input_ids.to(device),
+            None if mask is None else mask.to(device),
+            selected=part.masked.selected.to(device),
+            labels=part.masked.labels.to(device),
+        )
+
+    def _mask(
+        self, blocks: Sequence[Tokens], generator: torch.Generator
+    ) -> tuple[MaskedTokens, Tensor]:
+        padded, present = pad([block.tolist() for block in blocks], fill=self._pad_id)
+        ids, mask = torch.from_numpy(padded), torch.from_numpy(present)
+        masked = mask_tokens(
+            ids,
+            mask & ~torch.isin(ids, self._special),
+            probability=self._settings.mask_probability,
+            masking=self._settings.masking,
+            mask_id=self._mask_id,
+            replacement_ids=self._replacements,
+            generator=generator,
+        )
+        return masked, mask
+
+
+def mask_token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    """Look up the one token that stands for a hidden one.
+
+    Raises:
+        TrainingError: it is no token, or several.
+    """
+    vocabulary = tokenizer.get_vocab()
+    if token in vocabulary:
+        return int(vocabulary[token])
+    ids = tokenizer(token, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise TrainingError(
+            "`mask_token` must be one token of the model's vocabulary; "
+            f"{token!r} is {len(ids)} tokens\n"
+            "hint: choose a rare token that the vocabulary has, for example its end-of-text token"
+        )
+    return int(ids[0])

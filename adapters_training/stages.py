@@ -1,0 +1,139 @@
+"""Build a stage: the model with its fresh adapter, and the examples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from adapters_training.config import AdaptSettings, MntpSettings, SimcseSettings, StageSettings
+from adapters_training.examples import mntp_blocks, simcse_texts
+from adapters_training.lora import attach_lora
+from adapters_training.mntp import MntpStage
+from adapters_training.randomness import derive_seed
+from adapters_training.simcse import SimcseStage
+from adapters_training.torch_randomness import own_random_state
+from adapters_training.trainer import Stage
+from encoder.hardware import choose_device, choose_dtype
+from encoder.llm2vec import context_tokens
+from encoder.loading import Decoder, load_decoder
+from encoder.merging import merge_adapters
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedStage:
+    """A stage that is ready to be trained."""
+
+    model: PeftModel
+    stage: Stage[Any]
+    examples: int
+    """Blocks or texts that the stage draws from."""
+
+    autocast: bool
+    """Whether to compute in bf16; measured fastest with weights in bf16 too."""
+
+
+def prepare_stage(
+    base: Path,
+    texts: Sequence[str],
+    settings: StageSettings,
+    *,
+    run: AdaptSettings,
+    label: str,
+    adapters: Sequence[Path],
+) -> PreparedStage:
+    """Load the base, merge the adapters of the stages before, and put a fresh one on it.
+
+    Args:
+        base: Checkpoint folder of a decoder.
+        texts: From `examples.collect_corpus`.
+        settings: Of the stage.
+        run: Of the whole run, dtype and device resolved.
+        label: Of the stage; with the run's seed it decides all its random numbers.
+        adapters: Of the stages before, in order.
+    """
+    seed = derive_seed(run.seed, label)
+    decoder = load_stage_decoder(base, settings, run=run)
+    # Merge before attaching: the fresh adapter starts at zero, so it must see what came before.
+    merge_adapters(decoder.model, adapters)
+    stage, examples = build_stage(texts, settings, decoder=decoder, seed=seed)
+    if run.gradient_checkpointing:
+        checkpoint_activations(decoder.model)
+    with own_random_state(decoder.model.device):
+        torch.manual_seed(derive_seed(seed, "lora"))
+        model = attach_lora(decoder.model, settings.lora)
+    return PreparedStage(
+        model=model, stage=stage, examples=examples, autocast=run.dtype == "bfloat16"
+    )
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep one state a block and compute the others again in the backward pass."""
+    # transformers 5.23 has the first name, 5.2 the second.
+    newer = getattr(model, "activation_checkpointing_enable", None)
+    enable: Any = newer or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+def load_stage_decoder(base: Path, settings: StageSettings, *, run: AdaptSettings) -> Decoder:
+    """Load the base bidirectional, with the head or the attention dropout that the stage needs."""
+    device = run.device or choose_device()
+    return load_decoder(
+        base,
+        with_head=isinstance(settings, MntpSettings),
+        attention_dropout=(
+            settings.attention_dropout if isinstance(settings, SimcseSettings) else 0.0
+        ),
+        dtype=DTYPES[run.dtype],
+        device=device,
+        # The backward pass of SDPA's CPU kernel takes a fifth of a step; eager's hardly shows.
+        attention=run.attention or ("eager" if device == "cpu" else None),
+    )
+
+
+def build_stage(
+    texts: Sequence[str], settings: StageSettings, *, decoder: Decoder, seed: int
+) -> tuple[Stage[Any], int]:
+    """Make a stage's examples from texts.
+
+    Returns:
+        The stage and the number of its examples.
+
+    Raises:
+        TypeError: settings of a stage that there is not.
+    """
+    max_tokens = min(settings.max_tokens, context_tokens(decoder))
+    tokenizer, model = decoder.tokenizer, decoder.model
+    if isinstance(settings, MntpSettings):
+        blocks = mntp_blocks(texts, tokenizer, max_tokens=max_tokens)
+        vocabulary = vocabulary_size(model)
+        return MntpStage(
+            blocks, tokenizer, settings=settings, seed=seed, vocabulary=vocabulary
+        ), len(blocks)
+    if isinstance(settings, SimcseSettings):
+        pieces = simcse_texts(texts, tokenizer, max_tokens=max_tokens)
+        return SimcseStage(pieces, tokenizer, settings=settings, seed=seed), len(pieces)
+    raise TypeError(
+        f"a stage must be MntpSettings or SimcseSettings; got {type(settings).__name__}"
+    )
+
+
+def vocabulary_size(model: PreTrainedModel) -> int:
+    """Count the token ids that a model knows."""
+    return int(model.config.get_text_config().vocab_size)
+
+
+def choose_training_dtype(settings: AdaptSettings) -> str:
+    """Choose bf16 for the frozen weights where the hardware multiplies it natively, else float32.
+
+    Half precision would need its losses scaled, so an older GPU trains in float32.
+    """
+    if settings.dtype != "auto":
+        return settings.dtype
+    best = choose_dtype(settings.device or choose_device())
+    return "bfloat16" if best == torch.bfloat16 else "float32"

@@ -1,0 +1,242 @@
+"""The training loop that all stages share.
+
+A step is a function of the weights, the optimizer's state and the step's number: its examples,
+masks and dropout come from seeds that name the step. A run that was killed and resumed ends with
+the weights of one that was not, to the bit on a CPU in float32, unless a time budget ended the
+stage.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from adapters_training.checkpoint import (
+    TrainingState,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from adapters_training.config import StageSettings
+from adapters_training.disk import Writer
+from adapters_training.errors import DivergedError, TrainingInterruptedError
+from adapters_training.interruption import StopRequest, stop_requests
+from adapters_training.lora import trainable
+from adapters_training.metrics import MetricsLog, Progress, StepReport
+from adapters_training.randomness import derive_seed
+from adapters_training.schedule import learning_rate, stage_progress
+from adapters_training.torch_randomness import own_random_state
+
+logger = logging.getLogger(__name__)
+
+LOSSES_KEPT = 10
+
+
+class Part(Protocol):
+    """A part of a step's batch that is in memory at a time."""
+
+    @property
+    def weight(self) -> float:
+        """Share of the step's loss that is this part's; those of a step sum to 1."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens the model reads, padding left out."""
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Stage(Protocol[P]):
+    """What a stage learns: its examples and its loss."""
+
+    def parts(self, step: int) -> Sequence[P]:
+        """Make the batch of a step; the same whenever it is asked for."""
+
+    def loss(self, model: nn.Module, part: P) -> Tensor:
+        """Compute the mean loss of a part, ``[]`` in nats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSettings:
+    """How a stage is run."""
+
+    stage: StageSettings
+    label: str
+    """Of the stage, unique in its run."""
+
+    seed: int
+    checkpoints: Path
+    """Folder of the stage's checkpoints."""
+
+    metrics: MetricsLog
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """What the run is made of; a checkpoint is only loaded into an equal one."""
+
+    autocast: bool = False
+    """Compute in bf16 where that is safe; the adapters' own weights stay float32."""
+
+    checkpoint_every_seconds: float = 60.0
+    metrics_every_steps: int = 1
+    progress: Progress | None = None
+    write: Writer | None = None
+    """Writes one checkpoint file durably; None: the disk's own."""
+
+
+class Trainer(Generic[P]):
+    """Trains an adapter for one stage."""
+
+    def __init__(self, model: nn.Module, stage: Stage[P], *, settings: LoopSettings) -> None:
+        """Prepare the optimizer, and go back to the latest checkpoint where there is one.
+
+        Raises:
+            CheckpointError: the latest checkpoint is of another run, or can't be read.
+        """
+        self._model = model
+        self._stage = stage
+        self._settings = settings
+        self._optimizer_settings = settings.stage.optimizer
+        self._parameters = trainable(model)
+        self._device = next(iter(self._parameters.values())).device
+        self._optimizer = torch.optim.AdamW(
+            self._parameters.values(),
+            lr=self._optimizer_settings.learning_rate,
+            weight_decay=self._optimizer_settings.weight_decay,
+        )
+        self._state = self._resumed()
+        self._unreported: list[float] = []
+
+    def run(self) -> TrainingState:
+        """Train to the end of the stage.
+
+        Raises:
+            DivergedError: a loss or gradient became NaN or infinite.
+            TrainingInterruptedError: a signal asked to stop; a checkpoint was written.
+            CheckpointError: a checkpoint could not be written.
+        """
+        self._model.train()
+        saved_at = time.monotonic()
+        # Time counts from the checkpoint's own, so that what a crash lost is not charged twice.
+        started = saved_at - self._state.seconds
+        with own_random_state(self._device), stop_requests() as request:
+            while self._progress() < 1:
+                self._step(started)
+                self._stop_if_asked(request)
+                if time.monotonic() - saved_at >= self._settings.checkpoint_every_seconds:
+                    self._save()
+                    saved_at = time.monotonic()
+        self._model.eval()
+        return self._state
+
+    def _resumed(self) -> TrainingState:
+        path = latest_checkpoint(self._settings.checkpoints)
+        state = TrainingState()
+        if path is not None:
+            state = load_checkpoint(
+                path,
+                parameters=self._parameters,
+                optimizer=self._optimizer,
+                identity=self._settings.identity,
+            )
+            logger.info("%s goes on after step %d", self._settings.label, state.step)
+        self._settings.metrics.forget_after(stage=self._settings.label, step=state.step)
+        return state
+
+    def _progress(self) -> float:
+        return stage_progress(
+            self._settings.stage, step=self._state.step, seconds=self._state.seconds
+        )
+
+    def _step(self, started: float) -> None:
+        step = self._state.step
+        rate = learning_rate(self._optimizer_settings, step=step, progress=self._progress())
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(derive_seed(self._settings.seed, self._settings.label, "dropout", step))
+        loss, tokens = self._backward(self._stage.parts(step))
+        norm = float(
+            nn.utils.clip_grad_norm_(
+                self._parameters.values(), self._optimizer_settings.max_grad_norm
+            )
+        )
+        self._require_finite(loss, norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._state = replace(
+            self._state,
+            step=step + 1,
+            seconds=time.monotonic() - started,
+            tokens=self._state.tokens + tokens,
+            first_losses=(*self._state.first_losses, loss)[:LOSSES_KEPT],
+            last_losses=(*self._state.last_losses, loss)[-LOSSES_KEPT:],
+        )
+        self._report(loss, norm=norm, rate=rate)
+
+    def _backward(self, parts: Sequence[P]) -> tuple[float, int]:
+        total = 0.0
+        for part in parts:
+            with torch.autocast(
+                self._device.type, dtype=torch.bfloat16, enabled=self._settings.autocast
+            ):
+                loss = self._stage.loss(self._model, part) * part.weight
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total, sum(part.tokens for part in parts)
+
+    def _require_finite(self, loss: float, norm: float) -> None:
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        good = latest_checkpoint(self._settings.checkpoints)
+        raise DivergedError(
+            f"loss and gradient must be finite; in step {self._state.step + 1} of "
+            f"{self._settings.label} the loss is {loss} and the gradient's norm {norm}\n"
+            f"the last good checkpoint is {good or 'none'}\n"
+            f"hint: start a new run with a `learning_rate` below "
+            f'{self._optimizer_settings.learning_rate:g}, or with `dtype = "float32"`'
+        )
+
+    def _report(self, loss: float, *, norm: float, rate: float) -> None:
+        self._unreported.append(loss)
+        state, progress = self._state, self._progress()
+        report = StepReport(
+            stage=self._settings.label,
+            step=state.step,
+            steps=self._settings.stage.steps,
+            progress=progress,
+            loss=sum(self._unreported) / len(self._unreported),
+            grad_norm=norm,
+            learning_rate=rate,
+            tokens=state.tokens,
+            seconds=state.seconds,
+            tokens_per_second=state.tokens / max(state.seconds, 1e-9),
+            eta_seconds=state.seconds * (1 - progress) / progress,
+        )
+        if self._settings.progress is not None:
+            self._settings.progress(report)
+        if state.step % self._settings.metrics_every_steps == 0 or progress >= 1:
+            self._settings.metrics.append(report)
+            self._unreported = []
+
+    def _stop_if_asked(self, request: StopRequest) -> None:
+        if request.made:
+            path = self._save()
+            raise TrainingInterruptedError(
+                f"training was stopped after step {self._state.step} of {self._settings.label}; "
+                f"the checkpoint is {path}\nhint: resume the run to go on from there"
+            )
+
+    def _save(self) -> Path:
+        return save_checkpoint(
+            self._settings.checkpoints,
+            self._state,
+            parameters=self._parameters,
+            optimizer=self._optimizer,
+            identity=self._settings.identity,
+            write=self._settings.write,
+        )

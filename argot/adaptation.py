@@ -1,0 +1,173 @@
+"""Adapt a project's base model on its own text, and register the encoder."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters_training.adapt import adapt
+from adapters_training.config import AdaptSettings
+from adapters_training.config_dicts import settings_from_dict
+from adapters_training.metrics import Progress
+from adapters_training.text_files import read_texts
+from argot.encoders import NamedEncoder, check_name, find_encoder
+from argot.errors import SettingsError
+from argot.project import Project
+from argot.report import training_report
+from encoder.directory import read_any_spec, write_adapter_encoder
+from encoder.spec import EncodingSettings
+from indexing.catalog import Catalog
+from indexing.errors import NoIndexError
+from indexing.versions import live_version
+
+RUN_NAME = re.compile(r"adapted-(\d+)")
+
+
+def adapt_project(
+    project: Project,
+    *,
+    name: str | None = None,
+    text: Sequence[Path] = (),
+    settings: AdaptSettings | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> NamedEncoder:
+    """Train the stages and write the result as an encoder of the project.
+
+    Args:
+        project: Its ``[encoder]`` names the base model.
+        name: Of the new encoder; None: the next free ``adapted-N``, or the run to resume.
+        text: Folders, txt or jsonl files to learn from; none: what the project has indexed.
+        settings: Stages and how to run them; None: the project's ``[adapt]``.
+        resume: Go on with a run that was interrupted.
+        progress: Called after every step.
+
+    Returns:
+        The new encoder.
+
+    Raises:
+        SettingsError: no base model is configured, or the name is taken.
+        NoIndexError: there is no text: none given and nothing indexed.
+    """
+    name = check_name(name) if name else next_name(project, resume=resume)
+    target = project.paths.encoders / name
+    if target.exists():
+        raise SettingsError(
+            f"an encoder is never overwritten; {name!r} exists\nhint: choose another --name"
+        )
+    base = base_model(project)
+    run_folder = project.paths.runs / name
+    texts = read_texts(list(text)) if text else exported_texts(project, run_folder)
+    made = adapt(
+        base,
+        texts,
+        settings=settings or adapt_settings(project),
+        run_folder=run_folder,
+        resume=resume,
+        progress=progress,
+    )
+    stages = [stage["kind"] for stage in made.lineage["stages"]]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    spec = write_adapter_encoder(
+        target,
+        base=base,
+        adapters=list(zip(stages, made.adapters, strict=True)),
+        settings=encoding_settings(project, base),
+        lineage=made.lineage,
+    )
+    training_report(run_folder)
+    return NamedEncoder(name, target, spec)
+
+
+def base_model(project: Project) -> Path:
+    """Find the checkpoint to adapt.
+
+    Raises:
+        SettingsError: none is configured, or it is an encoder already.
+    """
+    choice = project.settings.encoder
+    if not (choice.base or choice.model):
+        raise SettingsError(
+            "adapting needs a base model; [encoder] names none\n"
+            "hint: set `model` to the folder of a decoder checkpoint"
+        )
+    folder = find_encoder(choice.base or choice.model, project.paths)
+    if read_any_spec(folder).form != "checkpoint":
+        raise SettingsError(
+            f"a base model must be a plain decoder checkpoint; {folder} is an encoder already\n"
+            "hint: set `base` in [encoder] to the decoder it was made from"
+        )
+    return folder
+
+
+def adapt_settings(project: Project, **changes: Any) -> AdaptSettings:  # noqa: ANN401 - of any stage
+    """Read ``[adapt]``, with changes to every stage laid over it.
+
+    Raises:
+        SettingsError: a setting is unknown or wrong.
+    """
+    try:
+        settings = settings_from_dict(project.settings.adapt)
+        wanted = {key: value for key, value in changes.items() if value is not None}
+        stages = tuple(dataclasses.replace(stage, **wanted) for stage in settings.stages)
+        return dataclasses.replace(settings, stages=stages)
+    except ValueError as exc:
+        raise SettingsError(f"[adapt]: {exc}") from exc
+
+
+def encoding_settings(project: Project, base: Path) -> EncodingSettings:
+    """How the new encoder pools: as the base does, with what ``[encoder]`` says."""
+    choice = project.settings.encoder
+    fields = [field.name for field in dataclasses.fields(EncodingSettings)]
+    wanted = {name: getattr(choice, name) for name in fields}
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    return dataclasses.replace(read_any_spec(base).settings, **changes)
+
+
+def exported_texts(project: Project, run_folder: Path) -> Iterator[str]:
+    """Write what is indexed to ``text.jsonl`` in the run's folder, once, and read it.
+
+    A resumed run reads the same text, whatever was ingested since.
+
+    Raises:
+        NoIndexError: nothing is indexed.
+    """
+    path = run_folder / "text.jsonl"
+    if not path.is_file():
+        version = live_version(project.paths.indexes)
+        if version is None:
+            raise NoIndexError(
+                "adapting needs text: nothing is indexed yet and no --text is given\n"
+                "hint: run `argot ingest` first, or give --text PATH"
+            )
+        run_folder.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name("text.jsonl.unfinished")
+        with (
+            Catalog(project.settings.catalog.url or project.paths.catalog_url) as catalog,
+            aside.open("w", encoding="utf-8") as file,
+        ):
+            for document in catalog.indexed_documents(version=version):
+                for chunk in document.chunks:
+                    file.write(json.dumps({"text": chunk.encoded_text}, ensure_ascii=False) + "\n")
+        aside.rename(path)
+    return read_texts([path])
+
+
+def next_name(project: Project, *, resume: bool) -> str:
+    """Name a new run ``adapted-N``, or find the latest one that has made no encoder.
+
+    Raises:
+        SettingsError: there is no run to resume.
+    """
+    runs = project.paths.runs
+    folders = [folder.name for folder in runs.iterdir()] if runs.is_dir() else []
+    if resume:
+        open_runs = [run for run in folders if not (project.paths.encoders / run).exists()]
+        if not open_runs:
+            raise SettingsError("there is no interrupted run to resume\nhint: run `argot adapt`")
+        return max(open_runs, key=lambda run: (runs / run).stat().st_mtime)
+    taken = [*folders, *(entry.name for entry in project.paths.encoders.glob("*"))]
+    numbers = [int(match.group(1)) for name in taken if (match := RUN_NAME.fullmatch(name))]
+    return f"adapted-{max(numbers, default=0) + 1}"

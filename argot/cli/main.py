@@ -1,0 +1,108 @@
+"""The command `argot`: finds the subcommand, and turns errors into exit codes.
+
+A subcommand's module is imported when it runs, so that ``argot --help`` loads nothing heavy.
+"""
+
+import sys
+from importlib import import_module
+
+import click
+
+from adapters_training.errors import TrainingError
+from argot import __version__
+from argot.cli.talk import set_up
+from argot.errors import ArgotError, NoProjectError
+from connectors.errors import ConnectorError
+from encoder.errors import EncoderError
+from indexing.errors import (
+    DeleteGuardError,
+    IndexingError,
+    IndexLockedError,
+    WrongEncoderError,
+)
+from retriever.errors import MissingPrincipalError, RetrieverError
+
+DONE, FAILED, USAGE, PARTLY, REFUSED, LOCKED, NO_PROJECT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 10, 130
+
+COMMANDS = {
+    "init": "Make a project: a commented argot.toml.",
+    "doctor": "Check versions, hardware, model, engine and folders.",
+    "adapt": "Teach the base model the language of your documents.",
+    "encoders": "List, show or export the project's encoders.",
+    "ingest": "Bring the index in step with its sources.",
+    "search": "Search the index.",
+    "eval": "Measure retrieval against judged queries.",
+    "status": "Show what is indexed and what failed.",
+}
+
+EXIT_CODES = (
+    (NoProjectError, NO_PROJECT),
+    (IndexLockedError, LOCKED),
+    ((WrongEncoderError, DeleteGuardError, MissingPrincipalError), REFUSED),
+    (ArgotError, USAGE),
+    ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
+)
+"""The first that fits."""
+
+
+class LazyCommands(click.Group):
+    """Subcommands by name, each in its own module."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order they are used."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load one."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"argot.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List them without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="argot")
+@click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+def cli(*, verbose: bool) -> None:
+    """Teach your own decoder LLM your company's language, and search your documents with it."""
+    set_up(verbose=verbose)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; return the exit code."""
+    try:
+        code = cli.main(arguments, prog_name="argot", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; run the same command again to go on", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        known = exit_code(error)
+        if known is None:
+            raise
+        click.echo(f"error: {error}", err=True)
+        return known
+    return code if isinstance(code, int) else DONE
+
+
+def exit_code(error: Exception) -> int | None:
+    """Look up the exit code of an error of ours; None for one that is a defect."""
+    return next((code for kinds, code in EXIT_CODES if isinstance(error, kinds)), None)
+
+
+if __name__ == "__main__":
+    main()

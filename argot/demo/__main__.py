@@ -1,0 +1,218 @@
+"""`make demo`: a decoder LLM becomes an encoder, indexes, answers and is measured.
+
+Everything here is done through the same functions as the commands `argot init --demo`, `ingest`,
+`adapt`, `search` and `eval`.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from argot.adaptation import adapt_project, adapt_settings
+from argot.cli.adapt import draw as draw_training
+from argot.cli.ingest import draw as draw_ingestion
+from argot.cli.output import duration, progress_line, say
+from argot.cli.talk import set_up
+from argot.demo.project import CORPUS, MODEL, make_demo
+from argot.encoders import load_encoder
+from argot.evaluation import evaluate_collection, evaluate_searcher
+from argot.project import Project
+from argot.report import (
+    Row,
+    comparison,
+    read_metrics,
+    table,
+    training_curves,
+    write_report,
+)
+from argot.settings import EncoderChoice
+from retriever.evaluation import EvaluationReport
+from retriever.judgements import read_beir
+from retriever.settings import Mode
+
+QUESTIONS = (
+    "how do I read a whole text file into a string",
+    "keep only the n largest items of a list",
+    "run a shell command and get its output",
+)
+
+
+def main() -> None:
+    """Run the demo in a folder, from the model to the table."""
+    parser = argparse.ArgumentParser(prog="python -m argot.demo", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("demo"))
+    parser.add_argument(
+        "--steps", type=int, help="optimizer steps of each stage, without a time limit"
+    )
+    arguments = parser.parse_args()
+    set_up(verbose=False)
+    run(arguments.folder, steps=arguments.steps)
+
+
+def run(folder: Path, *, steps: int | None) -> None:
+    """Make, measure, adapt, measure again; what an interrupted run has made is kept."""
+    clock = Clock()
+    with clock("prepare"):
+        if not (folder / "argot.toml").exists():
+            make_demo(folder, say=say)
+    project = Project.open(folder)
+    rows = [*base_rows(project, clock)]
+    with clock("adapt"):
+        name = adapt(project, steps=steps)
+    use_encoder(project.paths.root, name)
+    project = Project.open(folder)
+    rows += adapted_rows(project, clock)
+    with clock("answer questions"):
+        ask(project)
+    report = folder / "report.html"
+    curves = training_curves(read_metrics(project.paths.runs / name / "metrics.jsonl"))
+    write_report(
+        report,
+        title="Argot demo",
+        parts=[("Comparison", comparison(rows) + table(rows)), ("Training", curves)],
+    )
+    conclude(project, rows, report=report, clock=clock)
+
+
+@dataclass(slots=True)
+class Clock:
+    """Times the steps of the demo."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Announce a step and time it."""
+        say(f"── {step}")
+        began = monotonic()
+        yield
+        self.steps[step] = monotonic() - began
+        say(f"   {duration(self.steps[step])}")
+
+
+def base_rows(project: Project, clock: Clock) -> Iterator[Row]:
+    """Measure words alone, and the base LLM as it is and bidirectional."""
+    base = project.settings.encoder.base or MODEL
+    ways: tuple[tuple[str, bool | None, Mode], ...] = (
+        ("BM25", None, "sparse"),
+        ("base LLM, causal, mean", True, "dense"),
+        ("base LLM, bidirectional", None, "dense"),
+    )
+    for name, causal, mode in ways:
+        with clock(f"measure {name}"):
+            choice = EncoderChoice(model="" if mode == "sparse" else base, causal=causal)
+            yield measure(project, choice, name=name, mode=mode)
+
+
+def measure(project: Project, choice: EncoderChoice, *, name: str, mode: Mode) -> Row:
+    """Index the corpus for this measurement only, and measure one way of searching."""
+    dense = load_encoder(choice, project.paths)
+    with progress_line() as line:
+        found = evaluate_collection(
+            project.paths.root / CORPUS,
+            dense=dense,
+            modes=[mode],
+            progress=lambda progress: draw_ingestion(line, progress),
+        )[mode]
+    return row(name, found.report, seconds=found.index_seconds + found.search_seconds)
+
+
+def row(name: str, report: EvaluationReport, *, seconds: float) -> Row:
+    """One line of the table."""
+    mean = report.metrics["ndcg@10"]
+    recall = report.metrics["recall@100"].value
+    return Row(
+        name=name,
+        value=mean.value,
+        low=mean.low,
+        high=mean.high,
+        seconds=seconds,
+        note=f"recall@100 {recall:.3f}",
+    )
+
+
+def adapt(project: Project, *, steps: int | None) -> str:
+    """Train the stages of argot.toml, or go on where an interrupted run stopped."""
+    name = f"adapted-{steps}" if steps else "adapted"
+    if not (project.paths.encoders / name).exists():
+        changes = {"steps": steps, "time_budget_seconds": 24 * 3600.0} if steps else {}
+        with progress_line() as line:
+            adapt_project(
+                project,
+                name=name,
+                text=[project.paths.root / CORPUS / "corpus.jsonl"],
+                settings=adapt_settings(project, **changes),
+                resume=True,
+                progress=lambda report: draw_training(line, report),
+            )
+    return name
+
+
+def use_encoder(root: Path, name: str) -> None:
+    """Set `model` in argot.toml to the adapted encoder, as a user would with an editor."""
+    path = root / "argot.toml"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    changed = [f'model = "{name}"\n' if line.startswith("model = ") else line for line in lines]
+    path.write_text("".join(changed), encoding="utf-8")
+
+
+def adapted_rows(project: Project, clock: Clock) -> list[Row]:
+    """Fill the project's index with the adapted encoder; measure it alone and with BM25."""
+    with clock("index the corpus with the adapted encoder"):
+        began = monotonic()
+        with progress_line() as line:
+            project.ingest(rebuild=True, progress=lambda progress: draw_ingestion(line, progress))
+        indexing = monotonic() - began
+    judgements = read_beir(project.paths.root / CORPUS)
+    rows = []
+    with clock("measure the adapted encoder"), project.search_session() as session:
+        modes: tuple[tuple[str, Mode], ...] = (
+            ("adapted LLM", "dense"),
+            ("adapted LLM and BM25, hybrid", "hybrid"),
+        )
+        for name, mode in modes:
+            began = monotonic()
+            report = evaluate_searcher(session.searcher, judgements, mode=mode)
+            rows.append(row(name, report, seconds=indexing + monotonic() - began))
+    return rows
+
+
+def ask(project: Project) -> None:
+    """Answer questions through LangChain."""
+    with project.retriever(k=3) as retriever:
+        for question in QUESTIONS:
+            say(f"   {question}?")
+            for document in retriever.invoke(question):
+                score = document.metadata["score"]
+                say(f"     {document.metadata['document_id']:32} {score:.4f}")
+
+
+def conclude(project: Project, rows: list[Row], *, report: Path, clock: Clock) -> None:
+    """Print the table, what took how long, and what to do next."""
+    lines = [f"{'search':32} {'nDCG@10':>8}  {'95 % interval':16} {'seconds':>8}"]
+    lines += [
+        f"{row.name:32} {row.value:8.3f}  {row.low:.3f} to {row.high:.3f}   {row.seconds:8.0f}"
+        for row in rows
+    ]
+    total = sum(clock.steps.values())
+    training = clock.steps["adapt"]
+    text = "\n".join(lines)
+    sys.stdout.write(f"\n{text}\n")
+    folder = project.paths.root
+    say(
+        f"\n{duration(total)} in all, {duration(training)} of it training. "
+        f"Plots: {report.resolve()}\n"
+        f'Search it: argot search "merge two dictionaries" --project {folder} --explain\n\n'
+        "The same with your own documents and your own model:\n"
+        "  argot init my-project --model path/to/decoder --source path/to/documents\n"
+        "  argot ingest --project my-project\n"
+        "  argot adapt --project my-project"
+    )
+
+
+if __name__ == "__main__":
+    main()

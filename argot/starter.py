@@ -1,0 +1,98 @@
+"""A new project: a commented argot.toml."""
+
+from pathlib import Path
+
+from argot.errors import SettingsError
+
+TEMPLATE = """\
+# Settings of an Argot project. Every setting has a default; those shown commented are the defaults.
+# A variable overrides the file: ARGOT_SEARCH__K=5
+
+[encoder]
+# A decoder LLM's folder (config.json, safetensors, tokenizer), or the name of an encoder in
+# .argot/encoders. Without a model the index is searched by words only.
+{model}
+# What `argot adapt` starts from, once `model` names an adapted encoder.
+{base}
+# pooling = "mean"            # mean, weighted_mean or last_token
+# query_instruction = ""      # read before each query
+# document_instruction = ""   # read before each document
+# max_tokens = 512            # longer texts are cut
+# dtype = "bfloat16"          # default: what the hardware does best
+
+# Where documents come from: a folder of txt, md, html, pdf and docx, or JSON lines.
+{sources}
+[chunks]
+# chunk_tokens = 512
+# overlap_tokens = 64
+
+[index]
+# dimensions = 256            # keep that many of each vector; default: all
+# language = "english"        # for stop words and stems; "none" where it is unknown or mixed
+# max_delete_fraction = 0.2   # a run that would remove more of a source is refused
+
+[search]
+# k = 10
+# mode = "hybrid"             # dense, sparse or hybrid
+# depth = 100                 # candidates of each side before fusion
+# dense_weight = 1.0
+# sparse_weight = 1.0
+
+[adapt]
+{adapt}
+"""
+
+EXAMPLE_SOURCE = """\
+# [[sources]]
+# name = "handbook"
+# path = "docs"
+# include = ["**/*.md"]
+# protected = false           # true: documents without an access list are for nobody
+"""
+
+
+def write_project(
+    folder: Path,
+    *,
+    model: str = "",
+    source: tuple[str, str] | None = None,
+    adapt: str = '# stages = ["mntp", "simcse"]',
+) -> Path:
+    """Write argot.toml.
+
+    Args:
+        folder: Made if missing.
+        model: The encoder's folder, relative to it.
+        source: Name and path of a first source.
+        adapt: Lines of the table [adapt].
+
+    Returns:
+        The file.
+
+    Raises:
+        SettingsError: there is one already.
+    """
+    path = folder / "argot.toml"
+    if path.exists():
+        raise SettingsError(f"a project is never overwritten; {path} exists already")
+    folder.mkdir(parents=True, exist_ok=True)
+    entry = (
+        f"[[sources]]\nname = {quoted(source[0])}\npath = {quoted(source[1])}\n"
+        if source
+        else EXAMPLE_SOURCE
+    )
+    path.write_text(
+        TEMPLATE.format(
+            model=f"model = {quoted(model)}" if model else '# model = "models/my-llm"',
+            base=f"base = {quoted(model)}" if model else '# base = "models/my-llm"',
+            sources=entry,
+            adapt=adapt,
+        ),
+        encoding="utf-8",
+    )
+    return path
+
+
+def quoted(text: str) -> str:
+    """Write a TOML string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,126 @@
+"""What a sync would do, and a first look at a source; nothing is written."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from time import monotonic
+
+from connectors.base import Change, Connector, Failed, Upsert
+from encoder.base import TextTokenizer
+from indexing.catalog import Catalog
+from indexing.catalog_source import SourceRecords
+from indexing.chunking import Chunk, ChunkSettings, chunk_document
+from indexing.errors import DeleteGuardError
+from indexing.identity import printable
+from indexing.pipeline import SyncOptions
+from indexing.plan import Action, Decision, Presence, check_deletes
+from indexing.reading import consider, ignored_by
+from indexing.records import FailedDocument
+from indexing.report import SyncReport
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sync would do."""
+
+    report: SyncReport
+    """``chunks_embedded`` is 0: nothing is cut or encoded."""
+
+    refusal: str | None
+    """Why its deletions would be refused; None: they would not be."""
+
+
+def preview(
+    connector: Connector, *, catalog: Catalog, version: str, options: SyncOptions | None = None
+) -> Preview:
+    """Say what a sync would do, by reading what it would read.
+
+    Args:
+        connector: The source.
+        catalog: What is known of the version.
+        version: The index version that a sync would write to.
+        options: None: the defaults.
+
+    Returns:
+        How many documents would be added, changed, deleted and so on.
+    """
+    options = options or SyncOptions()
+    records = catalog.source(connector.name, version=version)
+    began, known = monotonic(), records.document_ids()
+    presence = Presence()
+    decisions: dict[str, Decision] = {}
+    for change in connector.changes(None if options.retry_failed else records.cursor()):
+        decisions.update(_decisions(change, records, options=options))
+        presence.note(change)
+    deletes = presence.deletes(known)
+    done = Counter(decision.action for decision in decisions.values())
+    report = SyncReport(
+        added=done[Action.ADD],
+        changed=done[Action.CHANGE],
+        metadata_only=done[Action.METADATA_ONLY],
+        deleted=sum(known.get(document_id, True) for document_id in deletes),
+        kept=done[Action.KEEP],
+        failed=tuple(
+            FailedDocument(connector.name, document_id, decision.reason)
+            for document_id, decision in decisions.items()
+            if decision.action is Action.SET_ASIDE
+        ),
+        seconds=monotonic() - began,
+        ignored=ignored_by(connector),
+    )
+    try:
+        limit = options.max_delete_fraction
+        check_deletes(deletes, known, max_fraction=limit, source=connector.name)
+    except DeleteGuardError as error:
+        return Preview(report, str(error))
+    return Preview(report, None)
+
+
+def sample_chunks(
+    connector: Connector, *, tokenizer: TextTokenizer, settings: ChunkSettings, limit: int = 2000
+) -> list[Chunk]:
+    """Cut the first documents of a source, for averages that must be known before indexing.
+
+    Documents that can't be read are passed over; a sync names them.
+
+    Args:
+        connector: The source.
+        tokenizer: As for the sync.
+        settings: As for the sync.
+        limit: Most chunks to return.
+
+    Returns:
+        The first chunks of the source.
+    """
+    return list(islice(_chunks(connector, tokenizer, settings), limit))
+
+
+def _chunks(
+    connector: Connector, tokenizer: TextTokenizer, settings: ChunkSettings
+) -> Iterator[Chunk]:
+    for change in connector.changes(None):
+        if not isinstance(change, Upsert):
+            continue
+        read = consider(change, None, protected=False, retry_failed=True).read
+        with suppress(ValueError):  # what can't be cut is set aside, with its reason, by a sync
+            chunks = read and chunk_document(read.document, tokenizer=tokenizer, settings=settings)
+            yield from chunks or []
+
+
+def _decisions(
+    change: Change, records: SourceRecords, *, options: SyncOptions
+) -> dict[str, Decision]:
+    match change:
+        case Failed(document_id, reason):
+            return {printable(document_id): Decision(Action.SET_ASIDE, printable(reason))}
+        case Upsert(document_id):
+            outcome = consider(
+                change,
+                records.find(printable(document_id)),
+                protected=options.protected,
+                retry_failed=options.retry_failed,
+            )
+            return {printable(document_id): outcome.decision}
+    return {}

@@ -1,0 +1,134 @@
+"""Losses against the library's own, and what dropout views are."""
+
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from adapters_training.config import LoraSettings, SimcseSettings
+from adapters_training.lora import ByteDropout, attach_lora
+from adapters_training.losses import info_nce, masked_logits, mntp_loss
+from adapters_training.simcse import SimcseStage, dropout_views
+from encoder.loading import load_decoder
+
+pytestmark = pytest.mark.torch
+
+ARCHITECTURES = {
+    "llama": {},
+    "qwen2": {},
+    "gemma2": {"final_logit_softcapping": 5.0, "query_pre_attn_scalar": 8},
+    "granite": {"logits_scaling": 4.0},
+    "gpt_neox": {},
+    "gpt2": {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 128},
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("padded", [False, True])
+def test_mntp_loss_is_the_librarys_loss_with_other_labels_ignored(
+    tiny_models: ModuleType, tmp_path: Path, architecture: str, padded: bool
+):
+    folder = tiny_models.write_tiny_decoder(tmp_path, architecture, **ARCHITECTURES[architecture])
+    model: Any = load_decoder(
+        folder, with_head=True, dtype=torch.float32, device="cpu", attention="eager"
+    ).model
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(3, 320, (3, 12), generator=generator)
+    selected = torch.rand(3, 12, generator=generator) < 0.3
+    selected[:, 0] = False
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    if padded:
+        mask[0, 8:] = False
+        selected &= mask
+    labels = ids.masked_fill(~selected, -100)
+    whole = model(input_ids=ids, attention_mask=mask if padded else None, labels=labels).loss
+    ours = mntp_loss(model, ids, mask if padded else None, selected=selected, labels=ids[selected])
+    assert float(ours) == pytest.approx(float(whole), abs=1e-5)
+    assert masked_logits(model, ids, None, selected=selected).shape == (int(selected.sum()), 320)
+    assert model(input_ids=ids).logits.shape == (3, 12, 320), "the head works as before"
+
+
+def test_info_nce_by_hand():
+    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    passages = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    expected = (
+        -math.log(math.exp(2.0) / (math.exp(2.0) + math.exp(1.2)))
+        - math.log(math.exp(1.6) / (math.exp(0.0) + math.exp(1.6)))
+    ) / 2
+    assert float(info_nce(queries, passages, temperature=0.5)) == pytest.approx(expected)
+
+
+def test_info_nce_takes_several_passages_of_a_query_the_first_one_positive():
+    vectors = functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)))
+    queries = vectors[::3]
+    scores = queries @ vectors.T / 0.1
+    expected = functional.cross_entropy(scores, torch.tensor([0, 3]))
+    assert torch.allclose(info_nce(queries, vectors, temperature=0.1), expected)
+
+
+def test_info_nce_refuses_passages_that_belong_to_no_query():
+    with pytest.raises(ValueError, match="got 3 passages for 2 queries"):
+        info_nce(torch.eye(2), torch.ones(3, 2), temperature=1.0)
+
+
+@pytest.mark.parametrize(
+    ("attention_dropout", "lora_dropout"), [(0.3, 0.05), (0.3, 0.0), (0.0, 0.05)]
+)
+def test_two_views_of_a_text_differ_in_training_and_are_equal_without_dropout(
+    tiny_decoder_folder: Path,
+    sentences: list[str],
+    attention_dropout: float,
+    lora_dropout: float,
+):
+    decoder = load_decoder(
+        tiny_decoder_folder,
+        attention_dropout=attention_dropout,
+        dtype=torch.float32,
+        device="cpu",
+        attention="eager",
+    )
+    settings = SimcseSettings(
+        attention_dropout=attention_dropout, batch_size=8, lora=LoraSettings(dropout=lora_dropout)
+    )
+    model = attach_lora(decoder.model, settings.lora)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # at its start of zero the adapter's dropout has no effect
+            torch.nn.init.normal_(parameter.data, std=0.1)
+    (part,) = SimcseStage(sentences, decoder.tokenizer, settings=settings, seed=0).parts(0)
+    first, second = dropout_views(model.train(), part, pooling="mean")
+    assert ((first - second).abs().amax(dim=1) > 1e-4).all()
+    first, second = dropout_views(model.eval(), part, pooling="mean")
+    assert torch.allclose(first, second, atol=1e-6)
+
+
+def test_padding_and_the_instruction_are_not_pooled(
+    tiny_decoder_folder: Path, sentences: list[str]
+):
+    decoder = load_decoder(tiny_decoder_folder, dtype=torch.float32, device="cpu")
+    settings = SimcseSettings(batch_size=2, instruction="find this: ")
+    texts = ["a wing", "every employee takes thirty days of leave in every year"]
+    (part,) = SimcseStage(texts, decoder.tokenizer, settings=settings, seed=0).parts(0)
+    own = {len(decoder.tokenizer(text)["input_ids"]) for text in texts}
+    assert {int(row.sum()) for row in part.pooled} <= {n for m in own for n in (m, m + 1)}
+    assert not (part.pooled & ~part.attention_mask).any()
+    assert not part.pooled[:, 0].any()
+
+
+def test_byte_dropout_drops_its_share_and_keeps_the_mean():
+    dropout = ByteDropout(0.05)
+    torch.manual_seed(0)
+    dropped = dropout(torch.ones(1_000_003))
+    assert float((dropped == 0).float().mean()) == pytest.approx(13 / 256, abs=1e-3)
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=1e-3)
+    assert torch.equal(dropout.eval()(torch.ones(9)), torch.ones(9))
+
+
+def test_byte_dropout_passes_gradients_where_it_kept():
+    values = torch.ones(1000, requires_grad=True)
+    dropped = ByteDropout(0.5)(values)
+    dropped.sum().backward()
+    assert torch.equal(values.grad, dropped.detach())
