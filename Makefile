@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED) ## adapt a small LLM, index, search and measure; STEPS=500 trains longer
-	$(BIN)/python -m argot.demo $(if $(STEPS),--steps $(STEPS))
+	$(BIN)/python -m argot.cli.main demo $(if $(STEPS),--steps $(STEPS))
 
 test: check fast torch slow ## all that CI runs
 
@@ -34,7 +34,6 @@ check: $(INSTALLED) ## format, lint, types, import contracts, docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
-	$(BIN)/pydoclint --quiet $(PACKAGES)
 
 # pytest's 5 means that a tier has no tests here, which is no failure.
 tier = $(BIN)/pytest --durations=5 $(1) || test $$? -eq 5

@@ -67,9 +67,7 @@ def attach_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     )
     with warnings.catch_warnings():
         # peft 0.21 reads a property that transformers 5.23 has renamed.
-        warnings.filterwarnings(
-            "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
-        )
+        warnings.filterwarnings("ignore", ".is_gradient_checkpointing", FutureWarning)
         adapted: PeftModel = get_peft_model(model, config)
     if settings.dropout:
         for module in adapted.modules():

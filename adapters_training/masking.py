@@ -5,7 +5,8 @@ Source: Devlin et al. 2018, BERT, arXiv:1810.04805 (80 % hidden, 10 % random, 10
 token ``_`` and hiding all are LLM2Vec's, arXiv:2404.05961.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -22,8 +23,22 @@ class MaskedTokens:
     """What it has to predict, ``[B, T]`` bool; never the first position, whose prediction would
     come from a position before the text."""
 
-    labels: Tensor
-    """The tokens to predict, row by row, ``[N]`` int64."""
+    original_ids: Tensor
+    """What stood there, ``[B, T]`` int64."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The tokens to predict, row by row, ``[N]`` int64."""
+        return self.original_ids[self.selected]
+
+    def rows(self, start: int, stop: int) -> Self:
+        """Take some rows of the batch."""
+        return replace(
+            self,
+            input_ids=self.input_ids[start:stop],
+            selected=self.selected[start:stop],
+            original_ids=self.original_ids[start:stop],
+        )
 
 
 def mask_tokens(
@@ -60,4 +75,4 @@ def mask_tokens(
         picks = torch.randint(len(replacement_ids), input_ids.shape, generator=generator)
         seen = torch.where(selected & (kinds >= 0.8), replacement_ids[picks], seen)
         seen = torch.where(selected & (kinds >= 0.9), input_ids, seen)
-    return MaskedTokens(input_ids=seen, selected=selected, labels=input_ids[selected])
+    return MaskedTokens(input_ids=seen, selected=selected, original_ids=input_ids)

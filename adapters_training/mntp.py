@@ -73,23 +73,21 @@ class MntpStage:
 
     def parts(self, step: int) -> list[MntpPart]:
         """Make the batch of a step, in parts of ``micro_batch_size`` blocks."""
-        chosen = self._order.batch(step)
-        generator = torch_generator(self._seed, "mask", step)
+        masked, present = self._mask(step)
+        total = int(masked.selected.sum())
         size = self._settings.micro_batch_size
-        masked = [
-            self._mask([self._blocks[i] for i in chosen[start : start + size]], generator)
-            for start in range(0, len(chosen), size)
-        ]
-        total = sum(len(part.labels) for part, _ in masked)
-        return [
-            MntpPart(
-                masked=part,
-                attention_mask=None if mask.all() else mask,
-                weight=len(part.labels) / total,
-                tokens=int(mask.sum()),
+        parts = []
+        for start in range(0, len(present), size):
+            rows, mask = masked.rows(start, start + size), present[start : start + size]
+            parts.append(
+                MntpPart(
+                    masked=rows,
+                    attention_mask=None if mask.all() else mask,
+                    weight=int(rows.selected.sum()) / total,
+                    tokens=int(mask.sum()),
+                )
             )
-            for part, mask in masked
-        ]
+        return parts
 
     def loss(self, model: nn.Module, part: MntpPart) -> Tensor:
         """Compute the cross-entropy of the hidden tokens."""
@@ -103,10 +101,10 @@ class MntpStage:
             labels=part.masked.labels.to(device),
         )
 
-    def _mask(
-        self, blocks: Sequence[Tokens], generator: torch.Generator
-    ) -> tuple[MaskedTokens, Tensor]:
-        padded, present = pad([block.tolist() for block in blocks], fill=self._pad_id)
+    def _mask(self, step: int) -> tuple[MaskedTokens, Tensor]:
+        """Hide tokens of a step's blocks; also tells ``[B, T]`` which are no padding."""
+        blocks = [self._blocks[i].tolist() for i in self._order.batch(step)]
+        padded, present = pad(blocks, fill=self._pad_id)
         ids, mask = torch.from_numpy(padded), torch.from_numpy(present)
         masked = mask_tokens(
             ids,
@@ -115,7 +113,7 @@ class MntpStage:
             masking=self._settings.masking,
             mask_id=self._mask_id,
             replacement_ids=self._replacements,
-            generator=generator,
+            generator=torch_generator(self._seed, "mask", step),
         )
         return masked, mask
 

@@ -18,8 +18,7 @@ from adapters_training.simcse import SimcseStage
 from adapters_training.torch_randomness import own_random_state
 from adapters_training.trainer import Stage
 from encoder.hardware import choose_device, choose_dtype
-from encoder.llm2vec import context_tokens
-from encoder.loading import Decoder, load_decoder
+from encoder.loading import Decoder, context_tokens, load_decoder
 from encoder.merging import merge_adapters
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -107,7 +106,7 @@ def build_stage(
     Raises:
         TypeError: settings of a stage that there is not.
     """
-    max_tokens = min(settings.max_tokens, context_tokens(decoder))
+    max_tokens = min(settings.max_tokens, context_tokens(decoder.model.config))
     tokenizer, model = decoder.tokenizer, decoder.model
     if isinstance(settings, MntpSettings):
         blocks = mntp_blocks(texts, tokenizer, max_tokens=max_tokens)

@@ -1,9 +1,9 @@
 """The training loop that all stages share.
 
 A step is a function of the weights, the optimizer's state and the step's number: its examples,
-masks and dropout come from seeds that name the step. A run that was killed and resumed ends with
-the weights of one that was not, to the bit on a CPU in float32, unless a time budget ended the
-stage.
+masks and dropout come from seeds that name the step. So a run that was killed and resumed ends with
+the weights of one that was not: to the bit on a CPU in float32 with as many threads, unless a time
+budget ended the stage.
 """
 
 import logging

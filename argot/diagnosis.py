@@ -101,7 +101,10 @@ def look_at_hardware() -> Iterator[Finding]:
 
     device = choose_device()
     dtype = str(choose_dtype(device)).removeprefix("torch.")
-    attention = choose_attention(device) or "sdpa where the model has it, else eager"
+    attention = (
+        choose_attention(device, dtype=choose_dtype(device))
+        or "sdpa where the model has it, else eager"
+    )
     yield Finding("device", "ok", f"{device}, computes in {dtype}, attention: {attention}")
 
 

@@ -8,13 +8,13 @@ from time import monotonic
 
 import numpy as np
 
+from argot.ingest_progress import Progress
 from argot.ingestion import ingest
 from argot.paths import ProjectPaths
 from argot.searching import open_search
 from argot.settings import EncoderChoice, IndexChoice, ProjectSettings
 from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder
-from indexing.report import Progress
 from retriever.evaluation import DEFAULT_METRICS, EvaluationReport, evaluate
 from retriever.judgements import Judgements, read_beir
 from retriever.search import Searcher

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any, Self
 
-from argot.project import Project
+from argot.encoders import load_encoder
+from argot.paths import ProjectPaths
+from argot.searching import open_search
+from argot.settings import load_settings
 from encoder.base import DenseEncoder
 from retriever import langchain as base
 from retriever.settings import Mode
@@ -29,7 +32,14 @@ class ArgotRetriever(base.ArgotRetriever):
             IndexLockedError: another process has the index open.
             WrongEncoderError: the project's encoder is not the one the index was built with.
         """
-        search = Project.open(path).search_session(mode=mode)
+        paths = ProjectPaths(Path(path).expanduser().resolve())
+        settings = load_settings(paths.root)
+        search = open_search(
+            paths,
+            settings=settings.search,
+            load_dense=lambda: load_encoder(settings.encoder, paths),
+            mode=mode,
+        )
         return cls(searcher=search.searcher, on_close=search.close, mode=mode, **options)
 
 

@@ -16,9 +16,10 @@ from encoder.base import DenseEncoder
 from retriever.settings import Mode
 
 if TYPE_CHECKING:
+    from argot.ingest_progress import Progress
     from argot.langchain import ArgotRetriever
     from indexing.pipeline import SyncOptions
-    from indexing.report import Progress, SyncReport
+    from indexing.report import SyncReport
 
 
 class Project:

@@ -39,7 +39,11 @@ class EncoderChoice:
     """``float32``, ``bfloat16`` or ``float16``; None: what the hardware does best."""
 
     device: str | None = None
+    """A torch device such as ``cuda:1``; None: the first GPU, else the CPU."""
+
     attention: str | None = None
+    """``sdpa``, ``eager`` or ``flash_attention_2``; None: what hardware and model do best."""
+
     token_budget: int = 4096
     """Padded tokens of one batch, at most."""
 

@@ -23,7 +23,7 @@ TEMPLATE = """\
 # Where documents come from: a folder of txt, md, html, pdf and docx, or JSON lines.
 {sources}
 [chunks]
-# chunk_tokens = 512
+# chunk_tokens = 256
 # overlap_tokens = 64
 
 [index]

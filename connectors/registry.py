@@ -18,6 +18,8 @@ class SourceSettings:
     """One source of a project."""
 
     name: str
+    """Of the source in the project; deletes never reach beyond it."""
+
     path: Path
     """Folder or file."""
 

@@ -27,7 +27,7 @@ from encoder.spec import (
 )
 
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
-WIDTH_NAMES = ("hidden_size", "n_embd", "d_model")
+WIDTH_NAMES = ("word_embed_proj_dim", "hidden_size", "n_embd", "d_model")
 """What architectures call the width of their states."""
 
 

@@ -18,7 +18,7 @@ from encoder.attention import attention_backend
 from encoder.base import FloatArray
 from encoder.batching import batches_by_length, pad
 from encoder.directory import read_any_spec, weights_folder
-from encoder.errors import EncoderError, ModelFolderError
+from encoder.errors import EncoderError
 from encoder.instructions import TokenizedText, clean, tokenize
 from encoder.loading import Decoder, context_tokens, load_decoder
 from encoder.merging import merge_adapters
@@ -54,7 +54,6 @@ class LLM2VecEncoder:
             token_budget: Padded tokens of one batch, at most.
 
         Raises:
-            ModelFolderError: the decoder is not of the width that the spec says.
             ValueError: an instruction leaves no room for the text.
         """
         self.spec = spec
@@ -64,7 +63,8 @@ class LLM2VecEncoder:
         self._tokenizer = decoder.tokenizer
         self._token_budget = token_budget
         self._max_tokens = min(spec.settings.max_tokens, context_tokens(decoder.model.config))
-        check_fit(decoder, spec, max_tokens=self._max_tokens)
+        for instruction in (spec.settings.query_instruction, spec.settings.document_instruction):
+            tokenize(self._tokenizer, [""], instruction=instruction, max_tokens=self._max_tokens)
 
     @classmethod
     def load(
@@ -251,23 +251,6 @@ def with_settings(spec: EncoderSpec, changes: dict[str, Any]) -> EncoderSpec:
     """Replace the settings whose change is not None."""
     wanted = {name: value for name, value in changes.items() if value is not None}
     return dataclasses.replace(spec, settings=dataclasses.replace(spec.settings, **wanted))
-
-
-def check_fit(decoder: Decoder, spec: EncoderSpec, *, max_tokens: int) -> None:
-    """Check that a decoder gives what a spec says, and that texts fit behind the instructions.
-
-    Raises:
-        ModelFolderError: the decoder is not of the width that the spec says.
-        ValueError: an instruction leaves no room for the text.
-    """
-    width = decoder.model.config.get_text_config().hidden_size
-    if width != spec.dimensions:
-        raise ModelFolderError(
-            f"the decoder must give the {spec.dimensions} dimensions its encoder says; "
-            f"{type(decoder.model).__name__} gives {width}"
-        )
-    for instruction in (spec.settings.query_instruction, spec.settings.document_instruction):
-        tokenize(decoder.tokenizer, [""], instruction=instruction, max_tokens=max_tokens)
 
 
 def as_dtype(name: str | None) -> torch.dtype | None:

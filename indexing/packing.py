@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from indexing.blocks import Block, Kind, Section, Span, atoms, is_heading_only, lines, trim
 from indexing.tokens import TokenIndex
 
-
 # Kept whole if they fit, even where the heading above must then stand alone.
 WHOLE = (Kind.CODE, Kind.TABLE)
 

@@ -1,5 +1,6 @@
 """What is to be done about a document, decided from what is known; nothing is done here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -150,4 +151,4 @@ def check_deletes(
 
 
 def _enough(lost: int, indexed: int) -> str:
-    return "1" if lost == indexed else f"{min(0.99, lost / indexed + 0.005):.2f}"
+    return f"{math.ceil(1000 * lost / indexed) / 1000:g}"

@@ -1,5 +1,6 @@
 """Tiny random decoders of several architectures, with a tokenizer trained on a few lines."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,10 @@ def write_tiny_adapter(
     torch.manual_seed(seed)
     loader: Any = AutoModelForCausalLM if with_head else AutoModel
     settings = {"r": 4, "lora_alpha": 8, "target_modules": list(targets), **changes}
-    model = get_peft_model(loader.from_pretrained(base), LoraConfig(**settings))
+    with warnings.catch_warnings():
+        # peft reads a property that transformers renamed.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        model = get_peft_model(loader.from_pretrained(base), LoraConfig(**settings))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # zero at first, so the adapter would do nothing
             torch.nn.init.normal_(parameter, std=0.2)

@@ -15,7 +15,8 @@ from argot.cli.output import (
     project_option,
     say,
 )
-from indexing.report import SyncProgress, SyncReport
+from argot.ingest_progress import IngestProgress
+from indexing.report import SyncReport
 
 SHOWN_FAILURES = 10
 
@@ -67,12 +68,14 @@ def command(
     return PARTLY if report.failed else DONE
 
 
-def draw(line: ProgressLine, progress: SyncProgress) -> None:
-    """Show how far a sync has come."""
-    rate = progress.chunks / max(line.seconds, 0.001)
+def draw(line: ProgressLine, progress: IngestProgress) -> None:
+    """Show how far an ingestion has come, and how long it will take at its present speed."""
+    seconds = max(line.seconds, 0.001)
+    left = max(progress.expected - progress.documents, 0) / max(progress.documents, 1) * seconds
     line.show(
-        f"{progress.source}: {progress.phase}, {progress.documents} documents, "
-        f"{progress.chunks} chunks encoded ({rate:.1f}/s), {duration(line.seconds)}"
+        f"{progress.source}: {progress.phase}, {progress.documents} of {progress.expected} "
+        f"documents ({progress.documents / seconds:.1f}/s), {progress.chunks} chunks encoded "
+        f"({progress.chunks / seconds:.1f}/s), {duration(left)} left"
     )
 
 

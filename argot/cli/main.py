@@ -25,6 +25,7 @@ from retriever.errors import MissingPrincipalError, RetrieverError
 DONE, FAILED, USAGE, PARTLY, REFUSED, LOCKED, NO_PROJECT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 10, 130
 
 COMMANDS = {
+    "demo": "Try everything: adapt a small LLM, index, answer, measure.",
     "init": "Make a project: a commented argot.toml.",
     "doctor": "Check versions, hardware, model, engine and folders.",
     "adapt": "Teach the base model the language of your documents.",

@@ -1,6 +1,6 @@
 """Small runs over a tiny random decoder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,30 @@ def tokenizer(tiny_models: ModuleType) -> "PreTrainedTokenizerFast":
 
 
 @pytest.fixture(scope="session")
-def adapt_tiny(tiny_decoder_folder: Path, sentences: list[str]) -> "Callable[..., Adaptation]":
+def teachable_folder(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny decoder whose random weights are large enough for an adapter to learn something."""
+    folder = tmp_path_factory.mktemp("teachable")
+    made: Path = tiny_models.write_tiny_decoder(folder, initializer_range=0.3)
+    return made
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Matrices this small are slower on two threads, and far slower on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def adapt_tiny(
+    teachable_folder: Path,
+    sentences: list[str],
+    one_thread: None,  # noqa: ARG001
+) -> "Callable[..., Adaptation]":
     """Adapt the tiny decoder on the sentences, in float32 on the CPU."""
     from adapters_training.adapt import adapt
     from adapters_training.config_dicts import settings_from_dict
@@ -47,7 +70,7 @@ def adapt_tiny(tiny_decoder_folder: Path, sentences: list[str]) -> "Callable[...
             }
         )
         texts = options.pop("texts", sentences)
-        return adapt(tiny_decoder_folder, texts, settings=settings, run_folder=folder, **options)
+        return adapt(teachable_folder, texts, settings=settings, run_folder=folder, **options)
 
     return run
 
@@ -69,7 +92,7 @@ def simcse_stage() -> dict[str, Any]:
     return {
         "kind": "simcse",
         "steps": 6,
-        "batch_size": 8,
+        "batch_size": 16,
         "max_tokens": 16,
         "optimizer": {"learning_rate": 1e-2},
     }

@@ -66,7 +66,7 @@ def test_too_little_text_is_a_clear_error(tokenizer: PreTrainedTokenizerFast):
         simcse_texts(["only one text here"], tokenizer, max_tokens=32)
 
 
-def test_paragraphs_are_pieces_and_long_ones_are_cut_at_sentence_ends(
+def test_long_paragraphs_are_cut_at_sentence_ends(
     tokenizer: PreTrainedTokenizerFast,
 ):
     long = "The first sentence is here. The second one follows. A third is the last of them."

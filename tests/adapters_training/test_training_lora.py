@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 
 from adapters_training.config import LoraSettings
 from adapters_training.errors import TrainingError
@@ -26,7 +26,7 @@ LAYERS = {
 GPT2 = {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 128}
 
 
-def load(folder: Path, *, with_head: bool = False) -> Any:
+def load(folder: Path, *, with_head: bool = False) -> PreTrainedModel:
     return load_decoder(
         folder, with_head=with_head, dtype=torch.float32, device="cpu", attention="eager"
     ).model
@@ -38,6 +38,7 @@ def randomise(model: torch.nn.Module) -> None:
         parameter.data.normal_(std=0.1, generator=generator)
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21's own
 @pytest.mark.parametrize("architecture", LAYERS)
 @pytest.mark.parametrize("with_head", [False, True])
 def test_every_linear_layer_of_the_blocks_is_adapted_and_nothing_else(

