@@ -5,8 +5,6 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PACKAGES := argot adapters_training connectors encoder indexing retriever
-CHECKED := $(PACKAGES) tests docs benchmarks examples
 
 # The first Python that will do; `make setup PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -48,7 +46,7 @@ slow: $(INSTALLED) ## the tests with several processes, or with a new environmen
 	$(call tier,-m "slow and not model and not gpu and not server")
 
 bench: $(INSTALLED) ## measure speed; the figures go to standard output as JSON lines
-	@set -e; for file in benchmarks/*.py; do echo "$$file" >&2; $(BIN)/python $$file; done
+	@set -e; for file in $(wildcard benchmarks/*.py); do echo "$$file" >&2; $(BIN)/python $$file; done
 
 docs: $(INSTALLED) ## write docs/reference again from the code
 	$(BIN)/python docs/reference/generate.py

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from argot.cli.main import COMMANDS
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("adapters_training", "argot", "connectors", "encoder", "indexing", "retriever")
 HEAVY = (
@@ -91,9 +93,7 @@ def test_starting_loads_nothing_heavy(statement: str, tmp_path: Path):
     assert heavy_modules_of(statement, folder=tmp_path) == set()
 
 
-@pytest.mark.parametrize(
-    "command", ["init", "doctor", "adapt", "encoders", "ingest", "search", "eval", "status"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_loads_no_model_library(command: str, tmp_path: Path):
     loaded = heavy_modules_of_command(command, "--help", folder=tmp_path)
     assert not loaded & {"torch", "transformers", "peft", "qdrant_client", "langchain_core"}

@@ -148,7 +148,7 @@ def test_every_setting_says_what_it_does(generator: ModuleType):
 def test_the_defaults_shown_in_a_new_argot_toml_are_the_defaults(generator: ModuleType):
     classes = {name.strip("[]"): cls for name, cls in generator.TABLES}
     shown = 0
-    for table, body in re.findall(r"^\[(\w+)\]\n((?:[^\[].*\n|\n)*)", TEMPLATE, re.MULTILINE):
+    for table, body in re.findall(r"^\[(\w+)\]\n((?:[^\[\n].*\n|\n)*)", TEMPLATE, re.MULTILINE):
         defaults = {field.name: field.default for field in dataclasses.fields(classes[table])}
         for line in re.findall(r"^# (\w+ = .+)$", body, re.MULTILINE):
             ((name, value),) = tomllib.loads(line).items()

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from argot.cli.output import find_project, json_option, print_json, project_option
+from indexing.filters import Condition
 from retriever.conditions import condition_of
 from retriever.results import Hit
 from retriever.settings import MODES, Mode
@@ -41,7 +42,7 @@ def command(
 ) -> None:
     """Search the index."""
     project = find_project(folder)
-    where = condition_of(parse_filters(filters))
+    where = parse_filters(filters)
     with project.search_session(mode=mode, k=k) as session:
         hits = session.searcher.search(query, where=where, principals=list(principals) or None)
     if as_json:
@@ -51,11 +52,11 @@ def command(
         click.echo(describe(number, hit, explain=explain))
 
 
-def parse_filters(filters: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``field=value`` pairs; whole numbers, true and false are not text.
+def parse_filters(filters: tuple[str, ...]) -> Condition | None:
+    """Read ``field=value`` pairs; several of one field: one must hold; several fields: all.
 
     Raises:
-        BadParameter: a pair has no ``=``.
+        BadParameter: a pair has no ``=``, or no chunk has the field.
     """
     parsed: dict[str, Any] = {}
     for pair in filters:
@@ -63,7 +64,11 @@ def parse_filters(filters: tuple[str, ...]) -> dict[str, Any]:
         if not sign or not field:
             raise click.BadParameter(f"a filter must be FIELD=VALUE; got {pair!r}")
         parsed.setdefault(field, []).append(plain_value(value))
-    return {field: values if len(values) > 1 else values[0] for field, values in parsed.items()}
+    wanted = {name: values if len(values) > 1 else values[0] for name, values in parsed.items()}
+    try:
+        return condition_of(wanted or None)
+    except (ValueError, TypeError) as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 def plain_value(text: str) -> str | int | bool:

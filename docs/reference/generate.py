@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import textwrap
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import click
 
@@ -176,7 +176,9 @@ def type_of(hint: Any) -> str:  # noqa: ANN401 - any type may be a field's
         return "a table"
     if hint is Path:
         return "text"
-    return describe(hint) if "." not in str(hint) else "a list of tables"
+    if any(dataclasses.is_dataclass(argument) for argument in get_args(hint)):
+        return "a list of tables"
+    return describe(hint).replace("'", "`")
 
 
 def attribute_docstrings(cls: type) -> dict[str, str]:

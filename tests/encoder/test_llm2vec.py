@@ -26,8 +26,8 @@ TEXTS = [
 ]
 Load = Callable[..., LLM2VecEncoder]
 INSTRUCTION = "find the passage\n"
-# fp32: rounding alone. bf16: 8 bits of mantissa; 0.011 measured over two layers.
-TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2}
+# Largest difference of a component; measured here: fp32 6e-8, bf16 1.4e-3.
+TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-3}
 
 
 @pytest.mark.parametrize("pooling", ["mean", "weighted_mean", "last_token"])
