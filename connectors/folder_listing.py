@@ -70,7 +70,8 @@ class FolderListing:
     def entries(self) -> Iterator[Entry]:
         """List files by folder, each folder's own files first, all sorted by name.
 
-        `SourceError` when the root can't be listed, or is another folder at the end.
+        Raises:
+            SourceError: the root can't be listed, or is another folder at the end.
         """
         before = _identity(self.root)
         named: set[str] = set()

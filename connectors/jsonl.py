@@ -50,7 +50,8 @@ class JsonlConnector:
     def changes(self, cursor: str | None) -> Iterator[Change]:
         """List the whole file; ``cursor`` is not used.
 
-        `SourceError` when the file can't be opened, or breaks off while it is read.
+        Raises:
+            SourceError: the file can't be opened, or breaks off while it is read.
         """
         del cursor
         named: set[str] = set()

@@ -37,7 +37,8 @@ def read_record(line: bytes) -> dict[str, Any]:
 def document_id_of(record: Mapping[str, Any]) -> str:
     """The document's id, from ``_id`` or ``id``; a whole number counts as its digits.
 
-    `DocumentError` when there is none, or what is there can't serve as one.
+    Raises:
+        DocumentError: there is none, or what is there can't serve as one.
     """
     written = record.get("_id", record.get("id"))
     if isinstance(written, int) and not isinstance(written, bool):

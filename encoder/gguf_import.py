@@ -2,14 +2,19 @@
 
 import copy
 import logging
+import struct
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from encoder.directory import write_directory
 from encoder.errors import ModelFolderError
 
 logger = logging.getLogger(__name__)
+
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error)
+"""What reading a damaged or unknown GGUF file raises."""
 
 
 def import_gguf(gguf: Path, folder: Path) -> None:
@@ -19,12 +24,18 @@ def import_gguf(gguf: Path, folder: Path) -> None:
 
     Args:
         gguf: A file with a decoder that transformers can read.
-        folder: Made if missing; what it holds is replaced.
+        folder: Must not exist; there is either a whole checkpoint afterwards or none.
 
     Raises:
-        ModelFolderError: the file is missing or no GGUF that transformers can read.
+        ModelFolderError: the file is missing or no GGUF that transformers can read, or the
+            folder exists.
     """
     check_gguf(gguf)
+    if folder.exists():
+        raise ModelFolderError(
+            f"GGUF is imported to a new folder; {folder} exists already\n"
+            "hint: name it as the model, or remove it first"
+        )
     try:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, local_files_only=True
@@ -36,7 +47,7 @@ def import_gguf(gguf: Path, folder: Path) -> None:
         raise ModelFolderError(
             "reading GGUF needs the package `gguf`\nhint: pip install 'argot-search[train]'"
         ) from exc
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as exc:
+    except UNREADABLE as exc:
         raise ModelFolderError(f"{gguf} can't be read as a GGUF decoder: {exc}") from exc
     # The expanded weights are plain, but transformers refuses to save a model it read as quantised.
     config = copy.deepcopy(model.config)
@@ -46,9 +57,12 @@ def import_gguf(gguf: Path, folder: Path) -> None:
         config, dtype=torch.bfloat16
     )
     plain.load_state_dict(model.state_dict())
-    folder.mkdir(parents=True, exist_ok=True)
-    plain.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+
+    def fill(aside: Path) -> None:
+        plain.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+
+    write_directory(folder, fill)
     logger.info("wrote %s from %s", folder, gguf)
 
 

@@ -45,3 +45,13 @@ def choose_attention(device: str, *, dtype: torch.dtype) -> str | None:
         return None
     ampere = (8, 0)
     return "flash_attention_2" if torch.cuda.get_device_capability(device) >= ampere else None
+
+
+def choose_token_budget(device: str) -> int:
+    """Return how many padded tokens make a batch: small on CPUs, large where cores are many.
+
+    On one CPU core in bf16, 150 texts of 10 to 900 tokens were encoded at 1,050 tokens a second
+    with 512, 1,000 with 1,024, 810 with 2,048 and 700 with 4,096: the smaller the batches, the
+    less of them is padding. The value for GPUs is not measured.
+    """
+    return 16_384 if device.startswith("cuda") else 1_024

@@ -19,6 +19,7 @@ from encoder.base import FloatArray
 from encoder.batching import batches_by_length, pad
 from encoder.directory import read_any_spec, weights_folder
 from encoder.errors import EncoderError
+from encoder.hardware import choose_token_budget
 from encoder.instructions import TokenizedText, clean, tokenize
 from encoder.loading import Decoder, context_tokens, load_decoder
 from encoder.merging import merge_adapters
@@ -45,13 +46,15 @@ class CutTexts:
 class LLM2VecEncoder:
     """A `DenseEncoder` over a decoder checkpoint or an encoder directory."""
 
-    def __init__(self, decoder: Decoder, spec: EncoderSpec, *, token_budget: int = 4096) -> None:
+    def __init__(
+        self, decoder: Decoder, spec: EncoderSpec, *, token_budget: int | None = None
+    ) -> None:
         """Wrap a loaded decoder; `load` is the usual way.
 
         Args:
             decoder: Already bidirectional, with all adapters merged.
             spec: What the decoder is.
-            token_budget: Padded tokens of one batch, at most.
+            token_budget: Padded tokens of one batch, at most; None: what suits the device.
 
         Raises:
             ValueError: an instruction leaves no room for the text.
@@ -61,7 +64,7 @@ class LLM2VecEncoder:
         """Texts that were longer than ``max_tokens``."""
         self._model = decoder.model
         self._tokenizer = decoder.tokenizer
-        self._token_budget = token_budget
+        self._token_budget = token_budget or choose_token_budget(decoder.model.device.type)
         self._max_tokens = min(spec.settings.max_tokens, context_tokens(decoder.model.config))
         for instruction in (spec.settings.query_instruction, spec.settings.document_instruction):
             tokenize(self._tokenizer, [""], instruction=instruction, max_tokens=self._max_tokens)
@@ -79,7 +82,7 @@ class LLM2VecEncoder:
         dtype: str | None = None,
         device: str | None = None,
         attention: str | None = None,
-        token_budget: int = 4096,
+        token_budget: int | None = None,
     ) -> Self:
         """Load an encoder directory or a decoder checkpoint; bidirectional, and proven to be.
 
@@ -97,7 +100,7 @@ class LLM2VecEncoder:
             dtype: ``float32``, ``bfloat16`` or ``float16``.
             device: A torch device.
             attention: ``sdpa``, ``eager``, ``flash_attention_2``.
-            token_budget: Padded tokens of one batch, at most.
+            token_budget: Padded tokens of one batch, at most; None: what suits the device.
 
         Raises:
             ModelFolderError: the folder is no model that can be loaded safely.

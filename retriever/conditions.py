@@ -19,6 +19,9 @@ def condition_of(given: object) -> Condition | None:
     """Read a filter in any of its forms: a condition, fields with their values, or None.
 
     Fields are asked for all at once; none at all is no filter.
+
+    Raises:
+        TypeError: it is none of these.
     """
     where: Condition | None
     if isinstance(given, Mapping):

@@ -16,7 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def tiny_models() -> ModuleType:
     """The module tests/tiny_models.py; importlib mode gives test folders no import path."""
-    spec = importlib.util.spec_from_file_location("tiny_models", REPOSITORY / "tests/tiny_models.py")
+    spec = importlib.util.spec_from_file_location(
+        "tiny_models", REPOSITORY / "tests/tiny_models.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,12 +1,14 @@
-"""How loud a run is, and that nothing in it reaches for the network."""
+"""What holds for a whole run: how loud it is, its memory, and that it needs no network."""
 
 import logging
 import os
 import sys
 
+from encoder.memory import keep_freed_memory
+
 
 def set_up(*, verbose: bool) -> None:
-    """Send log lines to stderr, and quieten the libraries below us."""
+    """Send log lines to stderr, quieten the libraries below us, keep memory for the next batch."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,
@@ -19,3 +21,4 @@ def set_up(*, verbose: bool) -> None:
         "TQDM_DISABLE": "1",
     }.items():
         os.environ.setdefault(name, value)
+    keep_freed_memory()

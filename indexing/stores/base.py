@@ -24,6 +24,9 @@ class CollectionSpec:
     keyword_fields: tuple[str, ...] = ("document_id", "source", "access")
     """Payload fields with an exact-match index."""
 
+    boolean_fields: tuple[str, ...] = ("protected",)
+    """Payload fields that are true or false, with an index."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:

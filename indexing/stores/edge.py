@@ -44,6 +44,7 @@ from indexing.stores.validation import (
 BATCH_SIZE = 512
 
 _KEYWORD = engine.PayloadSchemaType.Keyword
+_BOOLEAN = engine.PayloadSchemaType.Bool
 
 
 class EdgeStore:
@@ -75,7 +76,10 @@ class EdgeStore:
         """Make an empty collection in a directory that holds none.
 
         ``disk`` guards the disk: by default that of ``directory``, with the usual reserve. After an
-        error (`IndexLockedError`, `DiskFullError`, `StoreError`) nothing is left open.
+        error, `IndexLockedError` and `DiskFullError` too, nothing is left open.
+
+        Raises:
+            StoreError: the directory is in use, or the engine failed.
         """
         with ExitStack() as undo:
             directory, lock = _take(directory, undo)
@@ -89,6 +93,8 @@ class EdgeStore:
                 shard = engine.EdgeShard.create(str(shard_folder), edge_config(spec))
                 for field in spec.keyword_fields:
                     shard.update(engine.UpdateOperation.create_field_index(field, _KEYWORD))
+                for field in spec.boolean_fields:
+                    shard.update(engine.UpdateOperation.create_field_index(field, _BOOLEAN))
                 shard.flush()
             undo.pop_all()
         return cls(shard, directory=directory, spec=spec, lock=lock, disk=disk)
@@ -97,7 +103,10 @@ class EdgeStore:
     def open(cls, directory: Path, *, spec: CollectionSpec, disk: DiskGuard | None = None) -> Self:
         """Open the collection of a directory; what was written and not flushed is replayed.
 
-        After an error (also `NoIndexError`) nothing is left open.
+        After an error nothing is left open.
+
+        Raises:
+            NoIndexError: the directory holds no collection.
         """
         shard_folder = directory / "shard"
         # The engine makes an empty collection of any folder it is told to load.
@@ -167,6 +176,9 @@ class EdgeStore:
         """Find the nearest points by cosine, best first, ties by id.
 
         Exact among few or newly written points; through the graph after ``optimize``.
+
+        Raises:
+            InvalidPointError: the collection has no dense vectors, or of another width.
         """
         if self._spec.dimensions is None:
             raise InvalidPointError("the collection has no dense vectors to search")

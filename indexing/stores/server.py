@@ -70,6 +70,10 @@ class ServerStore:
                 client.create_payload_index(
                     collection, field, models.PayloadSchemaType.KEYWORD, wait=True
                 )
+            for field in spec.boolean_fields:
+                client.create_payload_index(
+                    collection, field, models.PayloadSchemaType.BOOL, wait=True
+                )
         return cls(client, collection=collection, spec=spec)
 
     @classmethod

@@ -59,7 +59,7 @@ def adapt_tiny(
     from adapters_training.adapt import adapt
     from adapters_training.config_dicts import settings_from_dict
 
-    def run(folder: Path, *stages: dict[str, Any], **options: Any) -> "Adaptation":  # noqa: ANN401
+    def run(folder: Path, *stages: dict[str, Any], **options: Any) -> "Adaptation":
         settings = settings_from_dict(
             {
                 "stages": list(stages),

@@ -273,7 +273,7 @@ def test_no_text_starts_no_run(adapt_tiny: Adapt, tmp_path: Path, mntp_stage: Ta
 class DivergingStage:
     """Gives NaN from a step on."""
 
-    def __init__(self, inner: Any, *, at: int) -> None:  # noqa: ANN401
+    def __init__(self, inner: Any, *, at: int) -> None:
         self.inner, self.at = inner, at
         self.now = 0
 
@@ -296,7 +296,7 @@ def make_trainer(
 ) -> Callable[..., Trainer[MntpPart]]:
     """Trainers of one MNTP stage, checkpoints after every step."""
 
-    def make(*, nan_at: int = -1, **options: Any) -> Trainer[MntpPart]:  # noqa: ANN401
+    def make(*, nan_at: int = -1, **options: Any) -> Trainer[MntpPart]:
         settings = MntpSettings(
             steps=4, batch_size=4, max_tokens=16, optimizer=OptimizerSettings(learning_rate=1e-2)
         )

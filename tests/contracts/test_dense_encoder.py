@@ -26,7 +26,7 @@ def hashing(_folder: Callable[[], Path]) -> DenseEncoder:
 
 
 def llm2vec(folder: Callable[[], Path]) -> DenseEncoder:
-    from encoder.llm2vec import LLM2VecEncoder  # noqa: PLC0415 - torch only where it is asked for
+    from encoder.llm2vec import LLM2VecEncoder
 
     return LLM2VecEncoder.load(
         folder(),

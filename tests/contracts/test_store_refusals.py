@@ -21,7 +21,7 @@ GOOD = Point(
 )
 
 
-def changed(**changes: Any) -> Point:  # noqa: ANN401
+def changed(**changes: Any) -> Point:
     return replace(GOOD, **({"id": str(uuid.UUID(int=2))} | changes))
 
 

@@ -51,10 +51,10 @@ def write_encoder(adapter_folders: list[Path], tmp_path: Path) -> Callable[..., 
     return write
 
 
-def sentence_transformer(folder: Path) -> Any:  # noqa: ANN401 - the library's own class
+def sentence_transformer(folder: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its dependencies warn while they are imported
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+        from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(
         str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": "float32"}
@@ -223,7 +223,7 @@ def test_a_merged_folder_whose_weights_changed_is_refused(
 ):
     export_merged(tiny_decoder_folder, tmp_path / "merged")
     AutoModel.from_pretrained(tmp_path / "merged").bfloat16().save_pretrained(tmp_path / "merged")
-    with pytest.raises(ModelFolderError, match="the weights in .*merged must be what the encoder"):
+    with pytest.raises(ModelFolderError, match=r"the weights in .*merged must be what the encoder"):
         load(tmp_path / "merged")
 
 

@@ -6,6 +6,7 @@ place of the compiled one.
 
 import dataclasses
 import importlib.util
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -101,7 +102,7 @@ class Kernel:
                     mask=self.visible(end - start, causal=causal, window=window_size),
                     scale=scale,
                 )
-                for start, end in zip(bounds, bounds[1:], strict=False)
+                for start, end in itertools.pairwise(bounds)
             ]
         )
 

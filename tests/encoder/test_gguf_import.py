@@ -1,7 +1,7 @@
 """A GGUF file becomes a checkpoint folder that gives the same vectors."""
 
+import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -69,9 +69,7 @@ def write_gguf(folder: Path, path: Path) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list([word for word, _ in vocabulary])
     writer.add_token_types(kinds)
-    merges = tokenizer.backend_tokenizer.model
     writer.add_token_merges(read_merges(folder))
-    assert merges is not None
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_bos_token_id(tokenizer.bos_token_id)
     writer.add_pad_token_id(tokenizer.pad_token_id)
@@ -84,8 +82,6 @@ def write_gguf(folder: Path, path: Path) -> None:
 
 
 def read_merges(folder: Path) -> list[str]:
-    import json  # noqa: PLC0415
-
     merges = json.loads((folder / "tokenizer.json").read_text())["model"]["merges"]
     return [" ".join(pair) if isinstance(pair, list) else pair for pair in merges]
 
@@ -110,26 +106,33 @@ def test_an_imported_model_gives_the_vectors_of_its_origin(qwen: Path, tmp_path:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):
-    with pytest.raises(ModelFolderError, match="GGUF import needs a file; got .*absent.gguf"):
+    with pytest.raises(ModelFolderError, match=r"GGUF import needs a file; got .*absent.gguf"):
         import_gguf(tmp_path / "absent.gguf", tmp_path / "model")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"\x00" * 100])
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "model.gguf").write_bytes(content)
-    with pytest.raises(ModelFolderError, match="must begin with the bytes GGUF; .* has b'"):
+    with pytest.raises(ModelFolderError, match=r"must begin with the bytes GGUF; .* has b'"):
         import_gguf(tmp_path / "model.gguf", tmp_path / "model")
 
 
-@pytest.mark.parametrize("kept_bytes", [4, 40, 3000])
+@pytest.mark.parametrize("kept_bytes", [4, 40, 3000, 60_000])
 def test_a_gguf_file_that_was_cut_off_is_refused_and_nothing_is_written(
     qwen: Path, tmp_path: Path, kept_bytes: int
 ):
     write_gguf(qwen, tmp_path / "whole.gguf")
     (tmp_path / "cut.gguf").write_bytes((tmp_path / "whole.gguf").read_bytes()[:kept_bytes])
-    with pytest.raises(ModelFolderError, match="cut.gguf can't be read as a GGUF decoder"):
+    with pytest.raises(ModelFolderError, match=r"cut.gguf can't be read as a GGUF decoder"):
         import_gguf(tmp_path / "cut.gguf", tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_an_import_never_overwrites(qwen: Path, tmp_path: Path):
+    write_gguf(qwen, tmp_path / "tiny.gguf")
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ModelFolderError, match="to a new folder; .* exists already\nhint: name it"):
+        import_gguf(tmp_path / "tiny.gguf", tmp_path / "model")
 
 
 @pytest.mark.model
@@ -141,6 +144,3 @@ def test_a_real_gguf_file_becomes_an_encoder(tmp_path: Path):
     encoder = LLM2VecEncoder.load(tmp_path / "model", device="cpu")
     vectors = encoder.encode_documents(TEXTS)
     assert np.isfinite(vectors).all()
-
-
-Load = Callable[..., LLM2VecEncoder]

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from encoder import hardware
-from encoder.hardware import choose_attention, choose_device, choose_dtype, cpu_has_bf16
+from encoder.hardware import (
+    choose_attention,
+    choose_device,
+    choose_dtype,
+    choose_token_budget,
+    cpu_has_bf16,
+)
 
 pytestmark = pytest.mark.torch
 
@@ -86,3 +92,7 @@ def test_without_the_package_transformers_chooses(monkeypatch: pytest.MonkeyPatc
     gpu(monkeypatch, capability=(9, 0))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert choose_attention("cuda", dtype=torch.bfloat16) is None
+
+
+def test_batches_are_larger_on_a_gpu():
+    assert choose_token_budget("cuda:0") > choose_token_budget("cpu") >= 512

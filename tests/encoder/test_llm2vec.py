@@ -231,5 +231,5 @@ def test_padding_that_is_not_finite_does_no_harm():
     mask = torch.tensor([[True, True, False]])
     assert pool(hidden, mask, "mean").tolist() == [[2.0, 3.0]]
     assert pool(hidden, mask, "last_token").tolist() == [[3.0, 4.0]]
-    with pytest.raises(ValueError, match="`pooling` must be one of mean, .*; got 'max'"):
+    with pytest.raises(ValueError, match=r"`pooling` must be one of mean, .*; got 'max'"):
         pool(hidden, mask, "max")

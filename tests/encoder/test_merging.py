@@ -38,7 +38,7 @@ def test_a_merge_equals_pefts(
     tmp_path: Path,
     trained: str,
     merged_into: str,
-    rslora: bool,  # noqa: FBT001 - a parameter of the test
+    rslora: bool,
 ):
     adapter = tiny_models.write_tiny_adapter(
         tmp_path / "adapter",
@@ -140,7 +140,7 @@ def test_an_adapter_that_is_not_plain_lora_is_refused(
     changes: dict[str, object],
 ):
     adapter = tiny_models.write_tiny_adapter(tmp_path / "a", tiny_decoder_folder, **changes)
-    with pytest.raises(ModelFolderError, match="an adapter must be plain LoRA; .* is LORA with"):
+    with pytest.raises(ModelFolderError, match=r"an adapter must be plain LoRA; .* is LORA with"):
         merge_adapters(AutoModel.from_pretrained(tiny_decoder_folder), [adapter])
 
 
@@ -151,7 +151,8 @@ def test_a_damaged_adapter_is_refused(
     adapter = Path(shutil.copytree(adapter_folders[0], tmp_path / "adapter"))
     weights = adapter / "adapter_model.safetensors"
     tensors = load_file(weights)
-    save_file({k: v for k, v in list(tensors.items())[1:]}, weights)
+    tensors.pop(next(iter(tensors)))
+    save_file(tensors, weights)
     with pytest.raises(ModelFolderError, match="must be plain LoRA"):
         merge_adapters(model, [adapter])
     weights.write_bytes(b"junk")
@@ -162,5 +163,5 @@ def test_a_damaged_adapter_is_refused(
         merge_adapters(model, [adapter])
     (adapter / "adapter_config.json").write_text(json.dumps({"peft_type": "IA3"}))
     shutil.copy(adapter_folders[0] / weights.name, weights)
-    with pytest.raises(ModelFolderError, match="must be plain LoRA; .* is IA3"):
+    with pytest.raises(ModelFolderError, match=r"must be plain LoRA; .* is IA3"):
         merge_adapters(model, [adapter])

@@ -129,14 +129,14 @@ def test_an_unknown_attention_backend_is_refused(tiny_decoder_folder: Path):
 
 
 def test_flash_attention_without_its_package_is_refused(tiny_decoder_folder: Path):
-    with pytest.raises(ModelFolderError, match="needs a package: .*[Ff]lash"):
+    with pytest.raises(ModelFolderError, match=r"needs a package: .*[Ff]lash"):
         LLM2VecEncoder.load(
             tiny_decoder_folder, dtype="bfloat16", device="cpu", attention="flash_attention_2"
         )
 
 
 def test_an_unknown_dtype_is_refused(tiny_decoder_folder: Path):
-    with pytest.raises(ValueError, match="`dtype` must be one of float32, .*; got 'int8'"):
+    with pytest.raises(ValueError, match=r"`dtype` must be one of float32, .*; got 'int8'"):
         LLM2VecEncoder.load(tiny_decoder_folder, dtype="int8")
 
 

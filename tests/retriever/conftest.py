@@ -79,7 +79,7 @@ def make_searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeSear
             *,
             indexed_with: DenseEncoder | None,
             dense: DenseEncoder | None,
-            **settings: Any,  # noqa: ANN401 - fields of SearchSettings
+            **settings: Any,
         ) -> Searcher:
             folder = tmp_path_factory.mktemp("indexes")
             index = opened.enter_context(

@@ -130,7 +130,7 @@ def test_a_retriever_called_within_anothers_chain_asks_for_the_same_asker(
 @pytest.mark.parametrize("value", ["group:board", {"group:board": True}, 7, [None], [""]])
 def test_principals_that_are_no_list_of_names_are_refused(
     retriever: ArgotRetriever,
-    value: Any,  # noqa: ANN401
+    value: Any,
 ):
     with pytest.raises((TypeError, ValueError), match="`principals` must"):
         retriever.invoke(QUERY, {"configurable": {"principals": value}})

@@ -50,7 +50,7 @@ def test_arguments_of_invoke_take_the_place_of_the_constructors(searcher: Search
 def test_a_filter_of_invoke_narrows_that_of_the_constructor(searcher: Searcher):
     retriever = ArgotRetriever(searcher=searcher, filter={"source": "handbook"})
 
-    def found(**arguments: Any) -> set[str]:  # noqa: ANN401
+    def found(**arguments: Any) -> set[str]:
         return {doc.metadata["document_id"] for doc in retriever.invoke(QUERY, **arguments)}
 
     assert found() == {"leave", "pay", "parking"}
@@ -140,7 +140,7 @@ def test_a_trace_names_index_version_and_encoder(searcher: Searcher):
     seen: dict[str, Any] = {}
 
     class Tracer(BaseCallbackHandler):
-        def on_retriever_start(self, *_args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def on_retriever_start(self, *_args: Any, **kwargs: Any) -> None:
             seen.update(kwargs["metadata"])
 
     ArgotRetriever(searcher=searcher).invoke(QUERY, {"callbacks": [Tracer()]})

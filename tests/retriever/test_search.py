@@ -240,7 +240,7 @@ class BusyEncoder(HashingEncoder):
         super().__init__(256)
         self.free = threading.Lock()
 
-    def encode_queries(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def encode_queries(self, *args: Any, **kwargs: Any) -> Any:
         assert self.free.acquire(blocking=False)
         time.sleep(0.001)  # lets another thread in, if any may enter
         self.free.release()
@@ -268,7 +268,7 @@ class WaitingEncoder(HashingEncoder):
         super().__init__(256)
         self.started, self.released = threading.Event(), threading.Event()
 
-    def encode_queries(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def encode_queries(self, *args: Any, **kwargs: Any) -> Any:
         self.started.set()
         assert self.released.wait(10)
         return super().encode_queries(*args, **kwargs)
