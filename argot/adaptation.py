@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters_training.adapt import adapt
-from adapters_training.config import AdaptSettings
+from adapters_training.config import AdaptSettings, SimcseSettings
 from adapters_training.config_dicts import settings_from_dict
 from adapters_training.metrics import Progress
 from adapters_training.text_files import read_texts
@@ -60,10 +60,11 @@ def adapt_project(
     base = base_model(project)
     run_folder = project.paths.runs / name
     texts = read_texts(list(text)) if text else exported_texts(project, run_folder)
+    encoding = encoding_settings(project, base)
     made = adapt(
         base,
         texts,
-        settings=settings or adapt_settings(project),
+        settings=matched(settings or adapt_settings(project), encoding),
         run_folder=run_folder,
         resume=resume,
         progress=progress,
@@ -74,7 +75,7 @@ def adapt_project(
         target,
         base=base,
         adapters=list(zip(stages, made.adapters, strict=True)),
-        settings=encoding_settings(project, base),
+        settings=encoding,
         lineage=made.lineage,
     )
     training_report(run_folder)
@@ -115,6 +116,19 @@ def adapt_settings(project: Project, **changes: Any) -> AdaptSettings:  # noqa: 
         return dataclasses.replace(settings, stages=stages)
     except ValueError as exc:
         raise SettingsError(f"[adapt]: {exc}") from exc
+
+
+def matched(settings: AdaptSettings, encoding: EncodingSettings) -> AdaptSettings:
+    """Let SimCSE train the very vector that the encoder will give."""
+    stages = tuple(
+        dataclasses.replace(
+            stage, pooling=encoding.pooling, instruction=encoding.document_instruction
+        )
+        if isinstance(stage, SimcseSettings)
+        else stage
+        for stage in settings.stages
+    )
+    return dataclasses.replace(settings, stages=stages)
 
 
 def encoding_settings(project: Project, base: Path) -> EncodingSettings:

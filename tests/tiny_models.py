@@ -121,5 +121,5 @@ def write_tiny_adapter(
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # zero at first, so the adapter would do nothing
             torch.nn.init.normal_(parameter, std=0.2)
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
     return folder

@@ -1,7 +1,6 @@
 """What commands print: data on stdout, talk on stderr."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,9 @@ from time import monotonic
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
 
 from argot.project import Project
 
@@ -46,13 +48,12 @@ def say(text: str) -> None:
 
 
 class ProgressLine:
-    """One line that is drawn over on a terminal, and printed anew now and then elsewhere."""
+    """Where the work stands: a moving line on a terminal, a new line now and then elsewhere."""
 
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
         self._began = monotonic()
-        self._shown = self._began if not self._terminal else 0.0
-        self._drawn = False
+        self._shown = self._began
 
     @property
     def seconds(self) -> float:
@@ -60,31 +61,23 @@ class ProgressLine:
         return monotonic() - self._began
 
     def show(self, text: str) -> None:
-        """Show where the work stands, if the last time was long enough ago."""
-        pause = 0.2 if self._terminal else LINE_EVERY_SECONDS
-        if monotonic() - self._shown < pause:
-            return
-        self._shown = monotonic()
-        if self._terminal:
-            click.echo(f"\r\x1b[2K{text}", err=True, nl=False)
-            self._drawn = True
-        else:
+        """Show where the work stands."""
+        if self._status is not None:
+            self._status.update(escape(text))
+        elif monotonic() - self._shown >= LINE_EVERY_SECONDS:
+            self._shown = monotonic()
             say(text)
-
-    def clear(self) -> None:
-        """Wipe what was drawn."""
-        if self._drawn:
-            click.echo("\r\x1b[2K", err=True, nl=False)
 
 
 @contextmanager
 def progress_line() -> Iterator[ProgressLine]:
-    """Draw progress on stderr and wipe it at the end."""
-    line = ProgressLine()
-    try:
-        yield line
-    finally:
-        line.clear()
+    """Show progress on stderr while the block runs."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield ProgressLine(None)
+        return
+    with console.status("starting") as status:
+        yield ProgressLine(status)
 
 
 def duration(seconds: float) -> str:

@@ -131,7 +131,9 @@ def test_a_gguf_file_that_was_cut_off_is_refused_and_nothing_is_written(
 def test_an_import_never_overwrites(qwen: Path, tmp_path: Path):
     write_gguf(qwen, tmp_path / "tiny.gguf")
     (tmp_path / "model").mkdir()
-    with pytest.raises(ModelFolderError, match="to a new folder; .* exists already\nhint: name it"):
+    with pytest.raises(
+        ModelFolderError, match=r"to a new folder; .* exists already\nhint: name it"
+    ):
         import_gguf(tmp_path / "tiny.gguf", tmp_path / "model")
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,7 +168,12 @@ def test_fingerprints_follow_what_decides_a_vector(
 
 
 def test_dtype_backend_and_batches_leave_the_fingerprint(load: Load):
-    same = [{}, {"dtype": "bfloat16"}, {"attention": "eager"}, {"token_budget": 64}]
+    same: list[dict[str, object]] = [
+        {},
+        {"dtype": "bfloat16"},
+        {"attention": "eager"},
+        {"token_budget": 64},
+    ]
     assert len({load(**options).fingerprint for options in same}) == 1
 
 
@@ -219,8 +225,9 @@ def test_compute_names_device_dtype_and_backend(load: Load):
 
 def test_a_vector_that_is_not_finite_is_an_error(load: Load, tiny_decoder_folder: Path):
     decoder = load_decoder(tiny_decoder_folder, dtype=torch.float32, device="cpu")
+    embeddings: Any = decoder.model.get_input_embeddings()
     with torch.no_grad():
-        decoder.model.get_input_embeddings().weight[decoder.tokenizer("x")["input_ids"]] = np.inf
+        embeddings.weight[decoder.tokenizer("x")["input_ids"]] = np.inf
     encoder = LLM2VecEncoder(decoder, load().spec)
     with pytest.raises(EncoderError, match=r"must be finite; .* in cpu float32 sdpa\nhint"):
         encoder.encode_documents(["wing", "x"])

@@ -12,7 +12,7 @@ from encoder.attention import future_reach
 from encoder.export import export_merged
 from encoder.llm2vec import LLM2VecEncoder
 
-pytestmark = [pytest.mark.model, pytest.mark.torch]
+pytestmark = pytest.mark.model
 
 TEXTS = [
     "Return a list of the words in the string, using sep as the delimiter string.",
