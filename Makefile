@@ -45,8 +45,12 @@ torch: $(INSTALLED) ## the tests with tiny random models
 slow: $(INSTALLED) ## the tests with several processes, or with a new environment
 	$(call tier,-m "slow and not model and not gpu and not server")
 
-bench: $(INSTALLED) ## measure speed; the figures go to standard output as JSON lines
-	@set -e; for file in $(wildcard benchmarks/*.py); do echo "$$file" >&2; $(BIN)/python $$file; done
+# The demo leaves this model; COLLECTIONS are folders in BEIR's layout, for the five-row table.
+MODEL ?= demo/models/smollm2-135m
+bench: $(INSTALLED) ## measure with MODEL: speed, and the five rows on COLLECTIONS, as JSON lines
+	$(BIN)/python benchmarks/encode_throughput.py $(MODEL)
+	$(BIN)/python benchmarks/search_latency.py
+	$(if $(COLLECTIONS),$(BIN)/python benchmarks/five_rows.py $(MODEL) $(COLLECTIONS))
 
 docs: $(INSTALLED) ## write docs/reference again from the code
 	$(BIN)/python docs/reference/generate.py

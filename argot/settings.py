@@ -44,8 +44,8 @@ class EncoderChoice:
     attention: str | None = None
     """``sdpa``, ``eager`` or ``flash_attention_2``; None: what hardware and model do best."""
 
-    token_budget: int = 4096
-    """Padded tokens of one batch, at most."""
+    token_budget: int | None = None
+    """Padded tokens of one batch, at most; None: what suits the device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import click
 from argot.cli.adapt import draw as draw_training
 from argot.cli.ingest import draw as draw_ingestion
 from argot.cli.output import duration, progress_line, say
-from argot.demo.project import CORPUS, MODEL, make_demo
+from argot.demo.project import CORPUS, make_demo
 from argot.encoders import load_encoder
 from argot.errors import SettingsError
 from argot.evaluation import evaluate_collection, evaluate_searcher
@@ -56,13 +56,8 @@ def run(folder: Path, *, steps: int | None) -> None:
     with clock("prepare"):
         if not (folder / "argot.toml").exists():
             make_demo(folder, say=say)
+    name, rows = compare(folder, folder / CORPUS, steps=steps, clock=clock)
     project = Project.open(folder)
-    rows = [*base_rows(project, clock)]
-    with clock("adapt"):
-        name = adapt(project, steps=steps)
-    use_encoder(project.paths.root, name)
-    project = Project.open(folder)
-    rows += adapted_rows(project, clock)
     with clock("answer questions"):
         ask(project)
     report = folder / "report.html"
@@ -73,6 +68,29 @@ def run(folder: Path, *, steps: int | None) -> None:
         parts=[("Comparison", comparison(rows) + table(rows)), ("Training", curves)],
     )
     conclude(project, rows, report=report, clock=clock)
+
+
+def compare(
+    folder: Path, collection: Path, *, steps: int | None, clock: "Clock"
+) -> tuple[str, list[Row]]:
+    """Search a judged collection in five ways, adapting the project's base model on its text.
+
+    Args:
+        folder: A project whose one source is the collection, and whose model is a decoder.
+        collection: A folder in BEIR's layout.
+        steps: Of each stage; None: as the project says.
+        clock: Announces and times the steps.
+
+    Returns:
+        Name of the adapted encoder, which the project now uses, and a row for each way.
+    """
+    project = Project.open(folder)
+    rows = [*base_rows(project, collection, clock)]
+    with clock("adapt"):
+        name = adapt(project, collection, steps=steps)
+    use_encoder(folder, name)
+    rows += adapted_rows(Project.open(folder), collection, clock)
+    return name, rows
 
 
 @dataclass(slots=True)
@@ -91,9 +109,9 @@ class Clock:
         say(f"   {duration(self.steps[step])}")
 
 
-def base_rows(project: Project, clock: Clock) -> Iterator[Row]:
+def base_rows(project: Project, collection: Path, clock: Clock) -> Iterator[Row]:
     """Measure words alone, and the base LLM as it is and bidirectional."""
-    base = project.settings.encoder.base or MODEL
+    base = project.settings.encoder.base
     ways: tuple[tuple[str, bool | None, Mode], ...] = (
         ("BM25", None, "sparse"),
         ("base LLM, causal, mean", True, "dense"),
@@ -102,15 +120,17 @@ def base_rows(project: Project, clock: Clock) -> Iterator[Row]:
     for name, causal, mode in ways:
         with clock(f"measure {name}"):
             choice = EncoderChoice(model="" if mode == "sparse" else base, causal=causal)
-            yield measure(project, choice, name=name, mode=mode)
+            yield measure(project, collection, choice, name=name, mode=mode)
 
 
-def measure(project: Project, choice: EncoderChoice, *, name: str, mode: Mode) -> Row:
+def measure(
+    project: Project, collection: Path, choice: EncoderChoice, *, name: str, mode: Mode
+) -> Row:
     """Index the corpus for this measurement only, and measure one way of searching."""
     dense = load_encoder(choice, project.paths)
     with progress_line() as line:
         found = evaluate_collection(
-            project.paths.root / CORPUS,
+            collection,
             dense=dense,
             modes=[mode],
             progress=lambda progress: draw_ingestion(line, progress),
@@ -132,7 +152,7 @@ def row(name: str, report: EvaluationReport, *, seconds: float) -> Row:
     )
 
 
-def adapt(project: Project, *, steps: int | None) -> str:
+def adapt(project: Project, collection: Path, *, steps: int | None) -> str:
     """Train the stages of argot.toml, or go on where an interrupted run stopped."""
     from argot.adaptation import adapt_project, adapt_settings
 
@@ -143,7 +163,7 @@ def adapt(project: Project, *, steps: int | None) -> str:
             adapt_project(
                 project,
                 name=name,
-                text=[project.paths.root / CORPUS / "corpus.jsonl"],
+                text=[collection / "corpus.jsonl"],
                 settings=adapt_settings(project, **changes),
                 resume=True,
                 progress=lambda report: draw_training(line, report),
@@ -159,14 +179,14 @@ def use_encoder(root: Path, name: str) -> None:
     path.write_text("".join(changed), encoding="utf-8")
 
 
-def adapted_rows(project: Project, clock: Clock) -> list[Row]:
+def adapted_rows(project: Project, collection: Path, clock: Clock) -> list[Row]:
     """Fill the project's index with the adapted encoder; measure it alone and with BM25."""
     with clock("index the corpus with the adapted encoder"):
         began = monotonic()
         with progress_line() as line:
             project.ingest(rebuild=True, progress=lambda progress: draw_ingestion(line, progress))
         indexing = monotonic() - began
-    judgements = read_beir(project.paths.root / CORPUS)
+    judgements = read_beir(collection)
     rows = []
     with clock("measure the adapted encoder"), project.search_session() as session:
         modes: tuple[tuple[str, Mode], ...] = (
