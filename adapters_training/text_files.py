@@ -12,6 +12,8 @@ SUFFIXES = (".txt", ".md", ".jsonl")
 def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """Read the texts of files, and of the files below folders, in the order of their names.
 
+    What is hidden in a folder (a leading dot, such as a project's ``.argot``) is passed over.
+
     A ``.txt`` or ``.md`` file is one text. A line of a ``.jsonl`` file is one text: its ``title``,
     where it has one, then its ``text``.
 
@@ -31,7 +33,7 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+        found = sorted(file for file in path.rglob("*") if _is_text(file, below=path))
         if not found:
             raise TrainingTextError(
                 f"a folder of training text must hold {', '.join(SUFFIXES)} files; "
@@ -43,6 +45,11 @@ def _files(path: Path) -> list[Path]:
             f"training text must be a folder or a {', '.join(SUFFIXES)} file; got {path}"
         )
     return [path]
+
+
+def _is_text(file: Path, *, below: Path) -> bool:
+    hidden = any(part.startswith(".") for part in file.relative_to(below).parts)
+    return file.suffix in SUFFIXES and not hidden and file.is_file()
 
 
 def _read_text(path: Path) -> str:

@@ -56,12 +56,10 @@ def load_decoder(
     """Load a checkpoint; bidirectional, and proven to be, unless ``causal``.
 
     Args:
-        folder: ``config.json``, safetensors and a fast tokenizer. Nothing is downloaded and no
-            code in it is run.
+        folder: ``config.json``, safetensors, fast tokenizer. Nothing is downloaded, no code run.
         causal: Leave the attention as the model was trained, for comparison.
         with_head: Keep the language-model head, which MNTP trains with.
-        attention_dropout: Share of attention weights dropped in training mode. It is copied when
-            the model is built, so it can't be changed later.
+        attention_dropout: Share of attention weights dropped in training mode; fixed from here on.
         dtype: Of the weights; None: what the hardware does best.
         device: A torch device; None: GPU where there is one.
         attention: A transformers attention backend; None: the fastest there is.

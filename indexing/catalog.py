@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import Engine, RowMapping
+from sqlalchemy.engine import Engine, ExceptionContext, RowMapping
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from connectors.document import Document
@@ -53,7 +53,8 @@ class Catalog:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        shown_url = self._engine.url.render_as_string(hide_password=True)
+        # Without its options: among them there may be a password too.
+        shown_url = self._engine.url.set(query={}).render_as_string(hide_password=True)
         try:
             _make_folder(self._engine)
             with self._engine.begin() as connection:
@@ -69,6 +70,7 @@ class Catalog:
                 "hint: use the version of Argot that wrote it, or move the catalog away and ingest "
                 "again into a new index"
             )
+        event.listen(self._engine, "handle_error", _raise_ours)
 
     def close(self) -> None:
         """Let the database go; closing twice is fine."""
@@ -174,15 +176,26 @@ def _schema_version(connection: Connection) -> int | None:
 def _engine(url: str) -> Engine:
     try:
         engine = create_engine(url)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        scheme = url.partition("://")[0]  # the rest may hold a password
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        # The rest may hold a password; so may the message about a port that is no number.
+        scheme = url.partition("://")[0] if "://" in url else "no scheme"
+        cause = type(error).__name__ if isinstance(error, ValueError) else error
         raise CatalogError(
             "the catalog's URL must be one that SQLAlchemy knows, its driver installed, such as "
-            f"sqlite:///.argot/catalog.sqlite; got one that begins {scheme!r:.40}: {error}"
-        ) from error
+            f"sqlite:////var/lib/argot/catalog.sqlite; got one with {scheme!r:.40}: {cause}"
+        ) from (None if isinstance(error, ValueError) else error)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _raise_ours(context: ExceptionContext) -> None:
+    """Turn an error of the database into ours, which repeats no parameters: they hold texts."""
+    if context.sqlalchemy_exception is not None:
+        raise CatalogError(
+            f"the catalog can't be read or written: {context.original_exception}\n"
+            "hint: what is committed stays; run again when the database has room and answers"
+        ) from context.original_exception
 
 
 def _make_folder(engine: Engine) -> None:

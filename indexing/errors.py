@@ -6,7 +6,7 @@ IndexingError
 ├── DeleteGuardError    a run would remove more documents than allowed     (exit code 4)
 ├── DiskFullError       too little free space to write without risk
 ├── NoIndexError        nothing is indexed yet
-├── CatalogError        the catalog can't be opened, or is of another version
+├── CatalogError        the catalog can't be opened or used, or is of another version
 ├── InvalidPointError   a vector or payload the engine would store wrongly
 └── StoreError          the engine failed
 """
@@ -37,7 +37,7 @@ class NoIndexError(IndexingError):
 
 
 class CatalogError(IndexingError):
-    """A catalog that can't be opened, or was written by another version of Argot."""
+    """A catalog that can't be opened or used, or was written by another version of Argot."""
 
 
 class InvalidPointError(IndexingError, ValueError):

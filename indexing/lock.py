@@ -78,20 +78,15 @@ def hold_lock(path: Path, *, what: str) -> HeldLock:
 
 
 def _refusal(path: Path, what: str) -> str:
-    return (
-        f"{what} is in use by {_owner(path)} (lock {path})\n"
-        "hint: try again when it has ended, or end it; its lock then goes by itself"
-    )
-
-
-def _owner(path: Path) -> str:
-    try:
+    owner, hint = "another process", "try again when it has ended, or end it"
+    # Whoever holds the lock may not have written its name yet.
+    with contextlib.suppress(OSError, ValueError):
         pid, host = _owner_file(path).read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return "another process"
-    if host == socket.gethostname() and pid == str(os.getpid()):
-        return f"this process ({pid}), which has it open already"
-    return f"process {pid} on {host}"
+        owner = f"process {pid} on {host}"
+        if (pid, host) == (str(os.getpid()), socket.gethostname()):
+            owner = f"this process ({pid}), which has it open already"
+            hint = "`close()` what has it open, such as a retriever or a session, or use a `with`"
+    return f"{what} is in use by {owner} (lock {path})\nhint: {hint}"
 
 
 def _owner_file(path: Path) -> Path:

@@ -27,11 +27,6 @@ PARSERS: Mapping[str, Callable[..., ParsedText]] = MappingProxyType(
 """Parser by lower-case file name extension."""
 
 
-def is_supported(name: str) -> bool:
-    """Whether a file of this name can be parsed."""
-    return PurePath(name).suffix.lower() in PARSERS
-
-
 def parse_file(content: bytes, *, name: str) -> ParsedText:
     """Parse a file by the extension of its name.
 

@@ -16,6 +16,9 @@ def test_a_folder_gives_its_text_files_and_jsonl_lines_in_order(tmp_path: Path):
     (tmp_path / "b.txt").write_text("second", encoding="utf-8")
     (tmp_path / "a.md").write_text("first", encoding="utf-8")
     (tmp_path / "ignored.bin").write_bytes(b"\0")
+    (tmp_path / "a-folder.md").mkdir()
+    (tmp_path / ".argot").mkdir()
+    (tmp_path / ".argot/metrics.jsonl").write_text('{"loss": 1}\n', encoding="utf-8")
     lines = [{"_id": "1", "title": "T", "text": "third"}, {"text": "fourth"}]
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8")
     assert list(read_texts([tmp_path])) == ["first", "second", "T\n\nthird", "fourth"]

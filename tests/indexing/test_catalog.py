@@ -201,3 +201,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CatalogError, match=r"can't be opened: .*file"):
         Catalog(f"sqlite:///{tmp_path / 'file' / 'catalog.sqlite'}")
+
+
+def test_an_error_of_the_database_is_ours_and_repeats_no_text(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "deep" / "catalog.sqlite") as connection:
+        connection.execute("DROP TABLE chunks")
+    with pytest.raises(CatalogError, match="no such table: chunks") as raised:
+        catalog.source("wiki", version=VERSION).commit(indexed=[indexed(text="A secret.")])
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:hunter2@host:hunter2/db", "me:hunter2@host/db", "hunter2"]
+)
+def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(CatalogError, match="SQLAlchemy knows") as raised:
+        Catalog(url)
+    assert "hunter2" not in str(raised.value)
