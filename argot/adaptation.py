@@ -20,6 +20,7 @@ from encoder.directory import read_any_spec, write_adapter_encoder
 from encoder.spec import EncodingSettings
 from indexing.catalog import Catalog
 from indexing.errors import NoIndexError
+from indexing.lock import hold_lock
 from indexing.versions import live_version
 
 RUN_NAME = re.compile(r"adapted-(\d+)")
@@ -61,14 +62,16 @@ def adapt_project(
     run_folder = project.paths.runs / name
     texts = read_texts(list(text)) if text else exported_texts(project, run_folder)
     encoding = encoding_settings(project, base)
-    made = adapt(
-        base,
-        texts,
-        settings=matched(settings or adapt_settings(project), encoding),
-        run_folder=run_folder,
-        resume=resume,
-        progress=progress,
-    )
+    project.paths.make_state()
+    with hold_lock(project.paths.runs / f"{name}.lock", what=f"the training run {name}"):
+        made = adapt(
+            base,
+            texts,
+            settings=matched(settings or adapt_settings(project), encoding),
+            run_folder=run_folder,
+            resume=resume,
+            progress=progress,
+        )
     stages = [stage["kind"] for stage in made.lineage["stages"]]
     target.parent.mkdir(parents=True, exist_ok=True)
     spec = write_adapter_encoder(
@@ -149,7 +152,8 @@ def exported_texts(project: Project, run_folder: Path) -> Iterator[str]:
         NoIndexError: nothing is indexed.
     """
     path = run_folder / "text.jsonl"
-    if not path.is_file():
+    # Without run.json no training has begun, and the text may be an older one.
+    if not (path.is_file() and (run_folder / "run.json").is_file()):
         version = live_version(project.paths.indexes)
         if version is None:
             raise NoIndexError(
@@ -159,7 +163,7 @@ def exported_texts(project: Project, run_folder: Path) -> Iterator[str]:
         run_folder.mkdir(parents=True, exist_ok=True)
         aside = path.with_name("text.jsonl.unfinished")
         with (
-            Catalog(project.settings.catalog.url or project.paths.catalog_url) as catalog,
+            Catalog(project.paths.catalog_url(project.settings.catalog.url)) as catalog,
             aside.open("w", encoding="utf-8") as file,
         ):
             for document in catalog.indexed_documents(version=version):
@@ -176,7 +180,7 @@ def next_name(project: Project, *, resume: bool) -> str:
         SettingsError: there is no run to resume.
     """
     runs = project.paths.runs
-    folders = [folder.name for folder in runs.iterdir()] if runs.is_dir() else []
+    folders = [f.name for f in runs.iterdir() if f.is_dir()] if runs.is_dir() else []
     if resume:
         open_runs = [run for run in folders if not (project.paths.encoders / run).exists()]
         if not open_runs:

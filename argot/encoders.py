@@ -106,5 +106,5 @@ def load_encoder(choice: EncoderChoice, paths: ProjectPaths | None) -> "LLM2VecE
             attention=choice.attention,
             token_budget=choice.token_budget,
         )
-    except ValueError as exc:
+    except (ValueError, RuntimeError) as exc:  # torch: no such device, not enough memory
         raise SettingsError(f"[encoder]: {exc}") from exc

@@ -1,5 +1,6 @@
 """Bring a project's index in step with its sources."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,15 +10,20 @@ from argot.paths import ProjectPaths
 from argot.settings import ProjectSettings
 from argot.version_choice import open_version, target_of
 from connectors.base import Connector
+from connectors.errors import SourceError
 from connectors.registry import SourceSettings, build_connector
 from encoder.base import DenseEncoder
 from indexing.catalog import Catalog
-from indexing.errors import DeleteGuardError
+from indexing.collection import OpenIndex
+from indexing.errors import CatalogError, DeleteGuardError
 from indexing.lock import hold_lock
 from indexing.pipeline import SyncOptions, sync
 from indexing.preview import preview
 from indexing.report import SyncReport, merge_reports
 from indexing.versions import live_version, set_live
+from indexing.writing import Target
+
+logger = logging.getLogger(__name__)
 
 
 def ingest(
@@ -50,33 +56,115 @@ def ingest(
     Raises:
         IndexLockedError: another process is at it.
         WrongEncoderError: the live version was built with another encoder.
-        SettingsError: no source is configured.
+        SettingsError: no source is configured, or a rebuild of only some.
+        CatalogError: the catalog that knows the index was lost.
+        DeleteGuardError: a source, or a rebuilt index, would lose too many documents.
+        SourceError: a source can't be listed; the others are synced.
     """
+    if rebuild and sources is not None:
+        raise SettingsError(
+            "a rebuild must take all configured sources, or the index would lose the others\n"
+            "hint: run `argot ingest --rebuild`, then `argot ingest PATH`"
+        )
     chosen = settings.sources if sources is None else tuple(sources)
     if not chosen:
         raise SettingsError(
             "there must be a source to ingest; argot.toml names none\n"
             "hint: add [[sources]] with `name` and `path`, or give a path: `argot ingest DIR`"
         )
+    options = options or SyncOptions()
     connectors = [connect(source) for source in chosen]
-    paths.state.mkdir(parents=True, exist_ok=True)
+    paths.make_state()
     with hold_lock(paths.ingest_lock, what="ingestion of this project"):
-        index = open_version(paths, settings, dense, connectors=connectors, rebuild=rebuild)
-        with index, Catalog(settings.catalog.url or paths.catalog_url) as catalog:
-            target = target_of(index, dense)
-            count = ProgressSum(connectors, progress) if progress else None
-            reports = [
-                sync(
-                    connector,
-                    catalog=catalog,
-                    target=target,
-                    options=replace(options or SyncOptions(), protected=source.protected),
-                    progress=count.start(connector.name) if count else None,
-                )
-                for source, connector in zip(chosen, connectors, strict=True)
-            ]
-        set_live(paths.indexes, index.version.name)
+        before = live_version(paths.indexes)
+        index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
+        with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
+            check_catalog(catalog, index)
+            reports = sync_all(
+                list(zip(chosen, connectors, strict=True)),
+                catalog=catalog,
+                target=target_of(index, dense),
+                options=options,
+                progress=progress,
+            )
+            if rebuild and before is not None:
+                check_losses(catalog, before=before, after=index.version.name, options=options)
+        if rebuild:
+            set_live(paths.indexes, index.version.name)
     return merge_reports(reports)
+
+
+def sync_all(
+    sources: Sequence[tuple[SourceSettings, Connector]],
+    *,
+    catalog: Catalog,
+    target: Target,
+    options: SyncOptions,
+    progress: Progress | None,
+) -> list[SyncReport]:
+    """Sync one source after the other; one that fails as a whole does not stop the others.
+
+    Raises:
+        DeleteGuardError: a source would lose too much; the first such error, after all sources.
+        SourceError: a source can't be listed; likewise.
+    """
+    count = ProgressSum([connector for _, connector in sources], progress) if progress else None
+    reports: list[SyncReport] = []
+    problems: list[DeleteGuardError | SourceError] = []
+    for source, connector in sources:
+        try:
+            report = sync(
+                connector,
+                catalog=catalog,
+                target=target,
+                options=replace(options, protected=source.protected),
+                progress=count.start(connector.name) if count else None,
+            )
+            reports.append(report)
+        except (DeleteGuardError, SourceError) as error:
+            if len(sources) > 1:
+                logger.error("source %s: %s", source.name, error)  # noqa: TRY400 - no defect
+            problems.append(error)
+    refused = [problem for problem in problems if isinstance(problem, DeleteGuardError)]
+    if problems:
+        raise (refused or problems)[0]
+    return reports
+
+
+def check_catalog(catalog: Catalog, index: OpenIndex) -> None:
+    """Refuse to go on where the catalog that knows the index was lost.
+
+    Raises:
+        CatalogError: the index holds chunks that the catalog knows nothing of.
+    """
+    name = index.version.name
+    if catalog.summary(version=name) or catalog.source("", version=name).loose_points():
+        return
+    held = index.store.count()
+    if held:
+        raise CatalogError(
+            f"the catalog must know what index {name} holds; it knows none of its {held} chunks\n"
+            "hint: bring the catalog back, or run `argot ingest --rebuild`"
+        )
+
+
+def check_losses(catalog: Catalog, *, before: str, after: str, options: SyncOptions) -> None:
+    """Refuse to switch to a rebuilt version that lacks too many documents of the live one.
+
+    Raises:
+        DeleteGuardError: naming the source; the rebuilt version stays, and is completed by the next
+            rebuild.
+    """
+    now = {source.source: source.documents for source in catalog.summary(version=after)}
+    for source in catalog.summary(version=before):
+        lost = source.documents - now.get(source.source, 0)
+        if lost > options.max_delete_fraction * source.documents:
+            raise DeleteGuardError(
+                f"of source {source.source!r}, index {before} has {source.documents} documents and "
+                f"{after} only {now.get(source.source, 0)}, so {before} stays live\n"
+                "hint: make the source complete and run `argot ingest --rebuild` again, or switch "
+                "all the same with --max-delete-fraction 1"
+            )
 
 
 def preview_all(
@@ -92,9 +180,9 @@ def preview_all(
         DeleteGuardError: it would refuse to delete so much.
     """
     chosen = settings.sources if sources is None else tuple(sources)
-    paths.state.mkdir(parents=True, exist_ok=True)
+    paths.make_state()
     version = live_version(paths.indexes) or "none"
-    with Catalog(settings.catalog.url or paths.catalog_url) as catalog:
+    with Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
         previews = [
             preview(
                 connect(source),

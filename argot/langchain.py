@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from argot.encoders import load_encoder
 from argot.paths import ProjectPaths
-from argot.searching import open_search
+from argot.searching import OpenSearch, open_search
 from argot.settings import load_settings
 from encoder.base import DenseEncoder
 from retriever import langchain as base
@@ -40,7 +40,16 @@ class ArgotRetriever(base.ArgotRetriever):
             load_dense=lambda: load_encoder(settings.encoder, paths),
             mode=mode,
         )
-        return cls(searcher=search.searcher, on_close=search.close, mode=mode, **options)
+        return cls.over(search, mode=mode, **options)
+
+    @classmethod
+    def over(cls, search: OpenSearch, **options: Any) -> Self:  # noqa: ANN401
+        """Make a retriever of an open search; closing it, or a wrong option, closes the search."""
+        try:
+            return cls(searcher=search.searcher, on_close=search.close, **options)
+        except BaseException:
+            search.close()
+            raise
 
 
 class ArgotEmbeddings(base.ArgotEmbeddings):

@@ -36,7 +36,15 @@ class ProjectPaths:
         """Held while a project is ingested."""
         return self.state / "ingest.lock"
 
-    @property
-    def catalog_url(self) -> str:
-        """SQLAlchemy URL of the project's own catalog."""
-        return f"sqlite:///{self.state / 'catalog.sqlite'}"
+    def catalog_url(self, configured: str) -> str:
+        """SQLAlchemy URL of the catalog: as configured, relative SQLite files from the project."""
+        file = configured.removeprefix("sqlite:///")
+        if not configured:
+            return f"sqlite:///{self.state / 'catalog.sqlite'}"
+        if file != configured and file != ":memory:" and not file.startswith("/"):
+            return f"sqlite:///{self.root / file}"
+        return configured
+
+    def make_state(self) -> None:
+        """Make the folder of everything Argot makes, for its owner alone: it holds texts."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)

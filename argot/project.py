@@ -128,12 +128,25 @@ class Project:
                 return source
         path = Path(name).expanduser()
         if path.exists():
-            return SourceSettings(name=str(path.resolve()), path=path.resolve())
+            return self._source_at(path.resolve())
         known = ", ".join(source.name for source in self.settings.sources) or "none"
         raise SettingsError(
             f"a source must be a configured name or a path that exists; got {name!r}; "
             f"configured: {known}"
         )
+
+    def _source_at(self, path: Path) -> SourceSettings:
+        """Take a path as the configured source it is, or as one of its own."""
+        for source in self.settings.sources:
+            place = source.path.resolve()
+            if place == path:
+                return source
+            if source.protected and (path.is_relative_to(place) or place.is_relative_to(path)):
+                raise SettingsError(
+                    f"{path} holds documents of the protected source {source.name!r}, which would "
+                    f"become public\nhint: run `argot ingest {source.name}`"
+                )
+        return SourceSettings(name=str(path), path=path)
 
     def search_session(self, *, mode: Mode | None = None, k: int | None = None) -> OpenSearch:
         """Open the live index for searching; close it, or use it in a ``with``.
@@ -154,6 +167,4 @@ class Project:
         """Make a LangChain retriever over the live index; see `ArgotRetriever.from_project`."""
         from argot.langchain import ArgotRetriever
 
-        mode = options.get("mode")
-        search = self.search_session(mode=mode)
-        return ArgotRetriever(searcher=search.searcher, on_close=search.close, **options)
+        return ArgotRetriever.over(self.search_session(mode=options.get("mode")), **options)

@@ -69,10 +69,10 @@ def open_search(
 
 def _needed(dense: DenseEncoder | None, index: OpenIndex) -> DenseEncoder:
     if dense is None:
-        built = index.version.encoder
         raise WrongEncoderError(
-            f"index {index.version.name} was built by encoder {built and built[:12]}; the project "
-            "has none\nhint: set `model` in [encoder], or search by words: --mode sparse"
+            f"comparing vectors needs an encoder; [encoder] names none, and index "
+            f"{index.version.name} was built by {index.version.encoder or 'none'}\n"
+            "hint: set `model` in [encoder] and run `argot ingest --rebuild`, or use --mode sparse"
         )
     return dense
 

@@ -10,6 +10,7 @@ from typing import Any
 from argot.errors import NoProjectError, SettingsError
 from argot.typed import build, check_known, convert
 from connectors.registry import SourceSettings
+from encoder.bm25 import Bm25Settings
 from indexing.chunking import ChunkSettings
 from retriever.settings import SearchSettings
 
@@ -70,6 +71,8 @@ class IndexChoice:
     def __post_init__(self) -> None:
         if self.dimensions is not None and self.dimensions < 1:
             raise ValueError(f"`dimensions` must be at least 1; got {self.dimensions}")
+        # The same checks as when the index is made, but before anything is read.
+        Bm25Settings(language=self.language, k1=self.k1, b=self.b)
         if not 0 <= self.max_delete_fraction <= 1:
             raise ValueError(
                 f"`max_delete_fraction` must be in [0, 1]; got {self.max_delete_fraction}"
@@ -80,7 +83,7 @@ class IndexChoice:
 class CatalogChoice:
     """Table ``[catalog]``."""
 
-    url: str = ""
+    url: str = field(default="", repr=False)  # it may hold a password
     """A SQLAlchemy URL; empty: SQLite in ``.argot/catalog.sqlite``."""
 
 
@@ -122,7 +125,8 @@ def load_settings(root: Path, *, environment: Mapping[str, str] = os.environ) ->
     for name, value in tables.items():
         if not isinstance(value, list if name == "sources" else dict):
             shape = "a list of tables `[[sources]]`" if name == "sources" else f"a table `[{name}]`"
-            raise SettingsError(f"{path}: `{name}` must be {shape}; got {value!r}")
+            # Not the value: it may be a URL with a password.
+            raise SettingsError(f"{path}: `{name}` must be {shape}; got {type(value).__name__}")
     return parse_settings(with_environment(tables, environment), root=root)
 
 

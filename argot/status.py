@@ -24,6 +24,9 @@ class Status:
     runs: tuple[Run, ...]
     """The last of each source."""
 
+    configured: tuple[str, ...] = ()
+    """Names of the sources in argot.toml; what other sources hold stays indexed."""
+
     def to_json(self) -> dict[str, Any]:
         """The form of `argot status --json`."""
         return {
@@ -48,15 +51,15 @@ def read_status(project: Project) -> Status:
         (version.name, version.encoder, version.dimensions)
         for version in list_versions(project.paths.indexes)
     )
+    configured = tuple(source.name for source in project.settings.sources)
     url = project.settings.catalog.url
     own_catalog = Path(project.paths.state / "catalog.sqlite")
     if live is None or (not url and not own_catalog.is_file()):
-        return Status(live, versions, (), (), ())
-    with Catalog(url or project.paths.catalog_url) as catalog:
+        return Status(live, versions, (), (), (), configured)
+    with Catalog(project.paths.catalog_url(url)) as catalog:
         sources = tuple(catalog.summary(version=live))
         runs: dict[str, Run] = {}
         for run in catalog.last_runs(version=live, limit=20 * max(len(sources), 1)):
             runs.setdefault(run.source, run)
-        return Status(
-            live, versions, sources, tuple(catalog.failures(version=live)), tuple(runs.values())
-        )
+        failures = tuple(catalog.failures(version=live))
+        return Status(live, versions, sources, failures, tuple(runs.values()), configured)

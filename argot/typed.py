@@ -67,7 +67,8 @@ def convert(value: Any, hint: Any, *, where: str) -> Any:  # noqa: ANN401 - any 
     else:
         fits = type(value) is hint
     if not fits:
-        raise SettingsError(f"{where} must be {describe(hint)}; got {value!r}")
+        shown = type(value).__name__ if where.endswith(" url") else repr(value)  # no password
+        raise SettingsError(f"{where} must be {describe(hint)}; got {shown}")
     return value
 
 

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 
+from argot.errors import SettingsError
 from argot.paths import ProjectPaths
 from argot.settings import ProjectSettings
 from connectors.base import Connector
+from connectors.errors import SourceError
 from encoder.base import DenseEncoder, TextTokenizer
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from indexing.chunking import ChunkSettings
@@ -49,8 +52,8 @@ class _Tokenizer:
 def open_version(
     paths: ProjectPaths,
     settings: ProjectSettings,
-    dense: DenseEncoder | None,
     *,
+    dense: DenseEncoder | None,
     connectors: Sequence[Connector],
     rebuild: bool,
 ) -> OpenIndex:
@@ -69,6 +72,9 @@ def open_version(
     if unfinished is not None and (live is None or unfinished.name > live):
         logger.info("going on with index version %s", unfinished.name)
         return open_index(paths.indexes, version=unfinished.name)
+    _check_chunks_fit(settings, dense)
+    if dense is None:
+        logger.warning("no model in [encoder]: the index holds words only, no vectors")
     bm25 = Bm25Settings(language=settings.index.language, k1=settings.index.k1, b=settings.index.b)
     length = average_length(connectors, settings, bm25=bm25, tokenizer=tokenizer_of(dense))
     index = create_index(
@@ -102,6 +108,15 @@ def _open_live(
     return index
 
 
+def _check_chunks_fit(settings: ProjectSettings, dense: DenseEncoder | None) -> None:
+    limit: int | None = getattr(dense, "max_tokens", None)
+    if limit is not None and settings.chunks.chunk_tokens > limit:
+        raise SettingsError(
+            f"`chunk_tokens` in [chunks] must be at most {limit}, what the encoder reads; got "
+            f"{settings.chunks.chunk_tokens}\nhint: lower it, or raise `max_tokens` in [encoder]"
+        )
+
+
 def _check_same_encoder(index: OpenIndex, dense: DenseEncoder | None) -> None:
     if index.version.encoder is None and dense is not None:
         raise WrongEncoderError(
@@ -131,11 +146,11 @@ def average_length(
     tokenizer: TextTokenizer,
 ) -> float:
     """Measure the mean number of terms of a chunk on the first documents of the sources."""
-    texts = (
-        chunk.encoded_text
-        for connector in connectors
-        for chunk in sample_chunks(
-            connector, tokenizer=tokenizer, settings=settings.chunks, limit=SAMPLE_CHUNKS
-        )
-    )
+    texts: list[str] = []
+    for connector in connectors:
+        with suppress(SourceError):  # the sync will report it
+            chunks = sample_chunks(
+                connector, tokenizer=tokenizer, settings=settings.chunks, limit=SAMPLE_CHUNKS
+            )
+            texts += [chunk.encoded_text for chunk in chunks]
     return Bm25Encoder(bm25).average_length(texts) or bm25.avg_len

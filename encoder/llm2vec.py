@@ -140,6 +140,11 @@ class LLM2VecEncoder:
         return self.spec.dimensions
 
     @property
+    def max_tokens(self) -> int:
+        """Tokens that are read of a text, its instruction included; the rest is cut."""
+        return self._max_tokens
+
+    @property
     def compute(self) -> str:
         """Device, dtype and attention backend in use."""
         dtype = str(self._model.dtype).removeprefix("torch.")

@@ -51,6 +51,17 @@ class SourceRecords:
             )
             return {row[0]: bool(row[1]) for row in rows}
 
+    def public_documents(self) -> list[str]:
+        """Return the indexed documents that everybody may see."""
+        query = select(documents.c.document_id).where(
+            *self._of(documents),
+            documents.c.content_hash.is_not(None),
+            documents.c.protected.is_(False),
+            documents.c.access.is_(None),
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def point_ids(self, document_ids: Sequence[str]) -> dict[str, set[str]]:
         """Return the points of the chunks of each document that has any."""
         found: dict[str, set[str]] = {}

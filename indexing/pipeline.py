@@ -6,6 +6,7 @@ document can be found at every moment, in its old state or its new one, and what
 half done the next one cleans up and does again.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from indexing.reading import Read, consider, ignored_by, reason_of
 from indexing.records import FailedDocument, IndexedDocument
 from indexing.report import Progress, SyncProgress, SyncReport
 from indexing.writing import PointWriter, Target
+
+logger = logging.getLogger(__name__)
 
 DELETES_PER_COMMIT = 500
 
@@ -154,8 +157,11 @@ class _Sync:
         self._writer.sweep()
         known = self._records.document_ids()
         try:
-            self._take_all()
-            self._write()
+            try:
+                self._take_all()
+                self._write()
+            finally:
+                self._hide_public()
             self._delete(known)
         except IndexingError:
             raise  # the store may be out of order; the next run sweeps
@@ -261,6 +267,18 @@ class _Sync:
             self._writer.sweep()
             self._deleted += sum(known.get(document_id, True) for document_id in ids)
         self._records.commit(cursor=self._cursor)
+
+    def _hide_public(self) -> None:
+        """Take out of a source that has become protected what could not be read again since."""
+        public = self._records.public_documents() if self._options.protected else []
+        if public:
+            logger.warning(
+                "%s is protected now: %d documents that could not be read again were taken out",
+                self._connector.name,
+                len(public),
+            )
+            self._records.remove(public)
+            self._writer.sweep()
 
     def _count_encoded(self, chunks: int) -> None:
         self._encoded += chunks

@@ -5,6 +5,7 @@ never finished and does not count. ``indexes/LIVE`` names the version that answe
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from indexing.errors import IndexingError, NoIndexError
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 
@@ -98,7 +101,10 @@ def read_version(indexes: Path, name: str) -> IndexVersion:
             return IndexVersion(**record, canaries=tuple(canaries))
     except FileNotFoundError:
         known = ", ".join(version_names(indexes)) or "none"
-        raise NoIndexError(f"there must be an index version {name!r}; found {known}") from None
+        raise NoIndexError(
+            f"there must be an index version {name!r}; found {known}\n"
+            "hint: `argot ingest --rebuild` makes a new one"
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise IndexingError(
             f"{path} must describe an index version; got: {type(exc).__name__}: {exc}\n"
@@ -120,8 +126,14 @@ def version_names(indexes: Path) -> list[str]:
 
 
 def list_versions(indexes: Path) -> list[IndexVersion]:
-    """Read every finished version, oldest first."""
-    return [read_version(indexes, name) for name in version_names(indexes)]
+    """Read every finished version, oldest first; a damaged one is passed over with a warning."""
+    found: list[IndexVersion] = []
+    for name in version_names(indexes):
+        try:
+            found.append(read_version(indexes, name))
+        except IndexingError as error:
+            logger.warning("%s", error)
+    return found
 
 
 def live_version(indexes: Path) -> str | None:

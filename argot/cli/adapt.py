@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 
 from adapters_training.config_dicts import STAGES
-from adapters_training.errors import TrainingInterruptedError
 from adapters_training.metrics import StepReport
-from argot.cli.main import DONE, INTERRUPTED
+from argot.cli.main import DONE
 from argot.cli.output import (
     ProgressLine,
     duration,
@@ -43,7 +42,7 @@ def command(
     steps: int | None,
     resume: bool,
     as_json: bool,
-    folder: Path,
+    folder: Path | None,
 ) -> int:
     """Teach the base model the language of your documents.
 
@@ -61,19 +60,15 @@ def command(
         project.settings = replace(
             project.settings, adapt={**project.settings.adapt, "stages": chosen}
         )
-    try:
-        with progress_line() as line:
-            encoder = adapt_project(
-                project,
-                name=name,
-                text=text,
-                settings=adapt_settings(project, steps=steps),
-                resume=resume,
-                progress=lambda report: draw(line, report),
-            )
-    except TrainingInterruptedError as error:
-        say(f"{error}\nhint: go on with `argot adapt --resume`")
-        return INTERRUPTED
+    with progress_line() as line:
+        encoder = adapt_project(
+            project,
+            name=name,
+            text=text,
+            settings=adapt_settings(project, steps=steps),
+            resume=resume,
+            progress=lambda report: draw(line, report),
+        )
     report = project.paths.runs / encoder.name / "report.html"
     if as_json:
         print_json(

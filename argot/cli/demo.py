@@ -1,6 +1,8 @@
 """`argot demo`: a decoder LLM becomes an encoder, indexes, answers and is measured."""
 
 import importlib.util
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -176,7 +178,9 @@ def use_encoder(root: Path, name: str) -> None:
     path = root / "argot.toml"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     changed = [f'model = "{name}"\n' if line.startswith("model = ") else line for line in lines]
-    path.write_text("".join(changed), encoding="utf-8")
+    aside = path.with_name("argot.toml.unfinished")
+    aside.write_text("".join(changed), encoding="utf-8")
+    aside.replace(path)
 
 
 def adapted_rows(project: Project, collection: Path, clock: Clock) -> list[Row]:
@@ -221,12 +225,13 @@ def conclude(project: Project, rows: list[Row], *, report: Path, clock: Clock) -
     training = clock.steps["adapt"]
     click.echo("\n".join(["", *lines]))
     folder = project.paths.root
+    argot = shutil.which("argot") or Path(sys.executable).with_name("argot")
     say(
         f"\n{duration(total)} in all, {duration(training)} of it training. "
         f"Plots: {report.resolve()}\n"
-        f'Search it: argot search "merge two dictionaries" --project {folder} --explain\n\n'
+        f'Search it: {argot} search "merge two dictionaries" --project {folder} --explain\n\n'
         "The same with your own documents and your own model:\n"
-        "  argot init my-project --model path/to/decoder --source path/to/documents\n"
-        "  argot ingest --project my-project\n"
-        "  argot adapt --project my-project"
+        f"  {argot} init my-project --model path/to/decoder --source path/to/documents\n"
+        f"  {argot} ingest --project my-project\n"
+        f"  {argot} adapt --project my-project"
     )

@@ -14,13 +14,13 @@ MARKS = {"ok": "ok  ", "absent": "-   ", "wrong": "FAIL"}
 @click.command("doctor")
 @json_option
 @project_option
-def command(*, as_json: bool, folder: Path) -> int:
+def command(*, as_json: bool, folder: Path | None) -> int:
     """Check versions, hardware, model, engine and folders.
 
     Outside of a project only the installation is checked. Exits with 1 when something is wrong; a
     package of an extra that is not installed is not wrong.
     """
-    findings = diagnose(folder)
+    findings = diagnose(folder or Path.cwd())
     if as_json:
         print_json({"findings": [finding.to_json() for finding in findings]})
     else:

@@ -19,7 +19,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 @project_option
-def list_(*, as_json: bool, folder: Path) -> None:
+def list_(*, as_json: bool, folder: Path | None) -> None:
     """List the project's encoders."""
     project = find_project(folder)
     encoders = list_encoders(project.paths)
@@ -42,7 +42,7 @@ def list_(*, as_json: bool, folder: Path) -> None:
 @click.argument("name")
 @json_option
 @project_option
-def show(name: str, *, as_json: bool, folder: Path) -> None:
+def show(name: str, *, as_json: bool, folder: Path | None) -> None:
     """Show what an encoder is and how it was made."""
     path = find_encoder(name, find_project(folder).paths)
     spec = read_any_spec(path)
@@ -69,7 +69,7 @@ def show(name: str, *, as_json: bool, folder: Path) -> None:
     "--adapter", type=click.Path(path_type=Path), help="Write base path and adapters here."
 )
 @project_option
-def export(name: str, *, merged: Path | None, adapter: Path | None, folder: Path) -> None:
+def export(name: str, *, merged: Path | None, adapter: Path | None, folder: Path | None) -> None:
     """Copy an encoder out of the project.
 
     The merged folder loads in sentence-transformers and transformers too, with the same vectors,

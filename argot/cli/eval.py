@@ -1,7 +1,9 @@
 """`argot eval`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -24,9 +26,10 @@ from argot.settings import EncoderChoice
 from encoder.base import DenseEncoder
 from encoder.spec import POOLINGS
 from retriever.evaluation import DEFAULT_METRICS, EvaluationReport
+from retriever.evaluation import compare as compare_reports
 from retriever.judgements import read_judgements
+from retriever.metrics import parse_metric
 from retriever.settings import MODES, Mode
-from retriever.significance import randomisation_test
 
 Existing = click.Path(exists=True, path_type=Path)
 
@@ -35,7 +38,7 @@ Existing = click.Path(exists=True, path_type=Path)
 @click.option(
     "--beir", type=Existing, help="Collection in BEIR's layout, indexed for this run only."
 )
-@click.option("--split", default="test", show_default=True, help="Of the collection's qrels.")
+@click.option("--split", help="Of the collection's qrels; default: test.")
 @click.option("--queries", type=Existing, help="queries.jsonl, for the project's own index.")
 @click.option("--qrels", type=Existing, help="Judgements of those queries.")
 @click.option("--encoder", "model", help="Name or folder, for --beir; default: the project's.")
@@ -64,7 +67,7 @@ Existing = click.Path(exists=True, path_type=Path)
 def command(
     *,
     beir: Path | None,
-    split: str,
+    split: str | None,
     queries: Path | None,
     qrels: Path | None,
     model: str | None,
@@ -79,21 +82,33 @@ def command(
     compare: Path | None,
     principals: tuple[str, ...],
     as_json: bool,
-    folder: Path,
+    folder: Path | None,
 ) -> int:
     """Measure retrieval against judged queries.
 
     With --beir any encoder is measured on any collection, in a throw-away index and outside of any
     project. With --queries and --qrels the project's live index is measured.
     """
-    wanted = tuple(metrics) or DEFAULT_METRICS
+    wanted = checked_metrics(metrics)
+    check_combination(
+        beir,
+        for_beir={
+            "--encoder": model,
+            "--causal": causal,
+            "--pooling": pooling,
+            "--dtype": dtype,
+            "--dims": dims,
+            "--split": split,
+        },
+        for_index={"--queries": queries, "--qrels": qrels, "--as": principals},
+    )
     limits = parse_gates(gates, wanted)
     if beir is not None:
         choice = EncoderChoice(
             model=model or "", causal=causal or None, pooling=pooling, dtype=dtype
         )
         report = measure_collection(
-            beir, choice, mode=mode, split=split, dims=dims, metrics=wanted, folder=folder
+            beir, choice, mode=mode, split=split or "test", dims=dims, metrics=wanted, folder=folder
         )
     elif queries is not None and qrels is not None:
         with find_project(folder).search_session(mode=mode) as session:
@@ -106,17 +121,12 @@ def command(
     else:
         raise click.UsageError("give --beir DIR, or --queries FILE and --qrels FILE")
     differences = against(report, compare) if compare else {}
-    if per_query is not None:
-        write_per_query(per_query, report)
     if as_json:
         print_json({**report.to_json(), **({"compare": differences} if compare else {})})
     else:
-        click.echo(describe(report))
-        for name, difference in differences.items():
-            click.echo(
-                f"{name:12} {difference['difference']:+.4f} against {compare}, "
-                f"p = {difference['p']:.4f}"
-            )
+        click.echo("\n".join([describe(report), *compared_lines(differences)]))
+    if per_query is not None:
+        write_per_query(per_query, report)
     below = [name for name, limit in limits.items() if report.metrics[name].value < limit]
     for name in below:
         say(f"{name} must be at least {limits[name]}; it is {report.metrics[name].value:.4f}")
@@ -131,7 +141,7 @@ def measure_collection(
     split: str,
     dims: int | None,
     metrics: tuple[str, ...],
-    folder: Path,
+    folder: Path | None,
 ) -> EvaluationReport:
     """Index a collection for this run only and measure it."""
     project = project_or_none(folder)
@@ -141,7 +151,8 @@ def measure_collection(
         if choice.model:
             dense = load_encoder(choice, paths)
         elif project is not None:
-            dense = project.encoder
+            own = replace(project.settings.encoder, **given(choice))
+            dense = load_encoder(own, paths)
     usable: Mode = mode or ("dense" if choice.model else "hybrid" if dense else "sparse")
     if dense is None and usable != "sparse":
         raise SettingsError(f"mode {usable} needs an encoder\nhint: give --encoder NAME or FOLDER")
@@ -164,7 +175,16 @@ def measure_collection(
     return found.report
 
 
-def project_or_none(folder: Path) -> Project | None:
+def given(choice: EncoderChoice) -> dict[str, Any]:
+    """The fields of a choice that the command line set."""
+    return {
+        name: value
+        for name in ("causal", "pooling", "dtype")
+        if (value := getattr(choice, name)) is not None
+    }
+
+
+def project_or_none(folder: Path | None) -> Project | None:
     """Open the project here if there is one."""
     try:
         return find_project(folder)
@@ -209,18 +229,55 @@ def against(report: EvaluationReport, path: Path) -> dict[str, dict[str, float]]
         other = {str(line["query"]): dict(line["metrics"]) for line in lines}
     except (ValueError, KeyError, TypeError) as exc:
         raise SettingsError(f"{path} must be a file that --per-query wrote: {exc!r}") from exc
-    if other.keys() != report.per_query.keys():
-        raise SettingsError(f"{path} must be of the same queries; it is of others")
-    shared = [name for name in report.metrics if all(name in values for values in other.values())]
-    result: dict[str, dict[str, float]] = {}
-    for name in shared:
-        tested = randomisation_test(
-            [values[name] for values in report.per_query.values()],
-            [other[query][name] for query in report.per_query],
-            rng=np.random.default_rng(SEED),
-        )
-        result[name] = {"difference": tested.difference, "p": tested.p_value}
-    return result
+    if not other:
+        raise SettingsError(f"{path} must be a file that --per-query wrote; it is empty")
+    earlier = EvaluationReport(
+        {name: mean for name, mean in report.metrics.items() if name in next(iter(other.values()))},
+        other,
+    )
+    try:
+        tested = compare_reports(report, earlier, rng=np.random.default_rng(SEED))
+    except ValueError as exc:
+        raise SettingsError(f"{path} can't be compared: {exc}") from exc
+    return {
+        name: {"difference": found.difference, "p": found.p_value} for name, found in tested.items()
+    }
+
+
+def compared_lines(differences: dict[str, dict[str, float]]) -> list[str]:
+    """A comparison as a person reads it."""
+    return [
+        f"{name:12} {found['difference']:+.4f} against the earlier file, p = {found['p']:.4f}"
+        for name, found in differences.items()
+    ]
+
+
+def checked_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a metric that is not known, before anything is measured.
+
+    Raises:
+        BadParameter: naming the known ones.
+    """
+    try:
+        for name in names:
+            parse_metric(name)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+    return names or DEFAULT_METRICS
+
+
+def check_combination(
+    beir: Path | None, *, for_beir: dict[str, object], for_index: dict[str, object]
+) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    ignored, needed = (for_index, "without --beir") if beir else (for_beir, "with --beir")
+    given = [name for name, value in ignored.items() if value]
+    if given:
+        raise click.UsageError(f"{given[0]} works {needed} only")
 
 
 def describe(report: EvaluationReport) -> str:

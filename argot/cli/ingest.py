@@ -41,7 +41,7 @@ def command(
     rebuild: bool,
     max_delete_fraction: float | None,
     as_json: bool,
-    folder: Path,
+    folder: Path | None,
 ) -> int:
     """Bring the index in step with its sources.
 
@@ -50,8 +50,12 @@ def command(
     """
     project = find_project(folder)
     chosen = list(sources) or None
+    if dry_run and rebuild:
+        raise click.UsageError("--dry-run says what a plain ingest would do; leave out --rebuild")
     if dry_run:
-        report = project.preview(chosen, retry_failed=retry_failed)
+        report = project.preview(
+            chosen, retry_failed=retry_failed, max_delete_fraction=max_delete_fraction
+        )
     else:
         with progress_line() as line:
             report = project.ingest(
@@ -103,7 +107,9 @@ def describe(report: SyncReport, *, dry_run: bool) -> str:
     if len(report.failed) > SHOWN_FAILURES:
         lines.append(f"  and {len(report.failed) - SHOWN_FAILURES} more: `argot status` lists them")
     if report.failed:
-        lines.append("  failed documents are tried again when they change, or with --retry-failed")
+        lines.append(
+            "  the next runs retry, three times; after that only a change or --retry-failed does"
+        )
     if report.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.ignored.items()))
         lines.append(f"  not read, for want of a parser: {kinds}")

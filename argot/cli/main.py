@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from adapters_training.errors import TrainingError
+from adapters_training.errors import TrainingError, TrainingInterruptedError
 from argot import __version__
 from argot.cli.talk import set_up
 from argot.errors import ArgotError, NoProjectError
@@ -37,11 +37,13 @@ COMMANDS = {
 }
 
 EXIT_CODES = (
+    (TrainingInterruptedError, INTERRUPTED),
     (NoProjectError, NO_PROJECT),
     (IndexLockedError, LOCKED),
     ((WrongEncoderError, DeleteGuardError, MissingPrincipalError), REFUSED),
     (ArgotError, USAGE),
     ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
+    (OSError, FAILED),
 )
 """The first that fits."""
 

@@ -21,9 +21,7 @@ project_option = click.option(
     "--project",
     "folder",
     type=click.Path(path_type=Path),
-    default=".",
-    show_default="here",
-    help="Folder with argot.toml.",
+    help="Folder with argot.toml; default: this one, or the nearest above it.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -33,13 +31,15 @@ def print_json(content: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=False))
 
 
-def find_project(folder: Path) -> Project:
-    """Open the project in a folder or the nearest one above it."""
-    start = folder.resolve()
-    for place in (start, *start.parents):
+def find_project(folder: Path | None) -> Project:
+    """Open the project in a folder; without one, the nearest from here upwards."""
+    if folder is not None:
+        return Project.open(folder)
+    here = Path.cwd()
+    for place in (here, *here.parents):
         if (place / "argot.toml").is_file():
             return Project.open(place)
-    return Project.open(start)
+    return Project.open(here)
 
 
 def say(text: str) -> None:

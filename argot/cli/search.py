@@ -5,11 +5,14 @@ from typing import Any
 
 import click
 
-from argot.cli.output import find_project, json_option, print_json, project_option
+from argot.cli.output import find_project, json_option, print_json, project_option, say
 from indexing.filters import Condition
 from retriever.conditions import condition_of
 from retriever.results import Hit
 from retriever.settings import MODES, Mode
+
+TEXT_FIELDS = ("source", "document_id", "title", "uri", "text", "heading_path")
+"""Always text, even if it looks like a number."""
 
 
 @click.command("search")
@@ -38,7 +41,7 @@ def command(
     principals: tuple[str, ...],
     explain: bool,
     as_json: bool,
-    folder: Path,
+    folder: Path | None,
 ) -> None:
     """Search the index."""
     project = find_project(folder)
@@ -48,6 +51,8 @@ def command(
     if as_json:
         print_json({"hits": [hit_json(hit) for hit in hits]})
         return
+    if not hits:
+        say("nothing found")
     for number, hit in enumerate(hits, start=1):
         click.echo(describe(number, hit, explain=explain))
 
@@ -63,7 +68,7 @@ def parse_filters(filters: tuple[str, ...]) -> Condition | None:
         field, sign, value = pair.partition("=")
         if not sign or not field:
             raise click.BadParameter(f"a filter must be FIELD=VALUE; got {pair!r}")
-        parsed.setdefault(field, []).append(plain_value(value))
+        parsed.setdefault(field, []).append(value if field in TEXT_FIELDS else plain_value(value))
     wanted = {name: values if len(values) > 1 else values[0] for name, values in parsed.items()}
     try:
         return condition_of(wanted or None)

@@ -11,7 +11,7 @@ from argot.status import Status
 @click.command("status")
 @json_option
 @project_option
-def command(*, as_json: bool, folder: Path) -> None:
+def command(*, as_json: bool, folder: Path | None) -> None:
     """Show what is indexed and what failed."""
     from argot.status import read_status
 
@@ -33,9 +33,10 @@ def describe(status: Status) -> str:
         for name, encoder, dimensions in status.versions
     ]
     for source in status.sources:
+        strange = "" if source.source in status.configured else "; not a source of argot.toml"
         lines.append(
             f"source {source.source}: {source.documents} documents, {source.chunks} chunks, "
-            f"{source.failed} failed"
+            f"{source.failed} failed{strange}"
         )
     lines += [f"  failed: {f.document_id}: {f.reason}" for f in status.failures]
     for run in status.runs:

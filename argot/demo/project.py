@@ -46,6 +46,7 @@ def make_demo(folder: Path, *, say: Callable[[str], None]) -> None:
     if not (folder / MODEL).is_dir():
         say("fetching SmolLM2-135M (93 MB) and turning it into a checkpoint folder")
         fetch_model(folder / MODEL)
-    entries = write_corpus(folder / CORPUS)
-    say(f"wrote {len(entries)} documents of Python's standard library to {folder / CORPUS}")
+    if not (folder / CORPUS).exists():
+        entries = write_corpus(folder / CORPUS)
+        say(f"wrote {len(entries)} documents of Python's standard library to {folder / CORPUS}")
     write_project(folder, model=MODEL, source=("python", CORPUS), adapt=ADAPT)

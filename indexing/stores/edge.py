@@ -5,9 +5,7 @@ beside it is our lock, taken before anything is opened. What the engine does not
 here: it accepts bad points, fills the disk until it dies, and hangs in a forked child.
 """
 
-import os
 import shutil
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,6 +30,7 @@ from indexing.stores.edge_forms import (
     engine_errors,
     read_point,
 )
+from indexing.stores.forks import disown_in_children
 from indexing.stores.validation import (
     check_dense,
     check_ids,
@@ -67,7 +66,7 @@ class EdgeStore:
         self._unusable = ""
         self._unflushed = False
         self._failed = False
-        _open_stores.add(self)
+        disown_in_children(self)
 
     @classmethod
     def create(
@@ -293,16 +292,8 @@ class EdgeStore:
         )
 
 
-_open_stores: weakref.WeakSet[EdgeStore] = weakref.WeakSet()
 _inherited: list[engine.EdgeShard] = []
-
-
-def _disown_all() -> None:
-    for store in list(_open_stores):
-        store.disown()
-
-
-os.register_at_fork(after_in_child=_disown_all)
+"""In a forked child: kept, for freeing a shard there would touch its parent's."""
 
 
 def _take(directory: Path, undo: ExitStack) -> tuple[Path, HeldLock]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from argot import Project
 from indexing.lock import hold_lock
 
 Run = Callable[..., tuple[int, Any, str]]
@@ -278,3 +279,122 @@ def test_ctrl_c_gives_code_130(project: Path, argot: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr("argot.project.Project.ingest", interrupted)
     code, _, err = argot("ingest", "--project", project)
     assert (code, "run the same command again" in err) == (130, True)
+
+
+def test_two_processes_on_one_index_the_second_gets_code_5_and_the_first_goes_on(
+    project: Path, argot: Run
+) -> None:
+    argot("ingest", "--project", project)
+    with Project.open(project).search_session() as session:
+        command = [sys.executable, "-m", "argot.cli.main", "search", "leave", "--project"]
+        second = subprocess.run(
+            [*command, str(project)], capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 5
+        assert "hint" in second.stderr
+        assert [hit.document_id for hit in session.searcher.search("leave")] == ["leave.md"]
+    assert argot("ingest", "--project", project)[0] == 0
+    assert argot("search", "leave", "--project", project)[0] == 0
+
+
+def test_the_folder_of_a_protected_source_is_not_ingested_as_a_public_one(
+    project: Path, argot: Run
+) -> None:
+    with (project / "argot.toml").open("a") as file:
+        file.write("protected = true\n")
+    assert argot("ingest", project / "docs", "--project", project)[0] == 0
+    assert argot("search", "leave", "--project", project)[0] == 4
+    (project / "docs/sub").mkdir()
+    (project / "docs/sub/a.txt").write_text("leave")
+    code, _, err = argot("ingest", project / "docs/sub", "--project", project)
+    assert (code, "protected" in err) == (2, True)
+
+
+def test_a_source_that_becomes_protected_hides_what_it_can_no_longer_read(
+    project: Path, argot: Run
+) -> None:
+    argot("ingest", "--project", project)
+    with (project / "argot.toml").open("a") as file:
+        file.write("protected = true\n")
+    (project / "docs/leave.md").write_bytes(b"\x00\x01 no text")
+    assert argot("ingest", "--project", project)[0] == 3
+    _, found, _ = argot("search", "leave", "--project", project, "--json", "--as", "user:x")
+    assert found["hits"] == []
+
+
+def test_a_rebuild_that_lost_a_source_does_not_go_live(project: Path, argot: Run) -> None:
+    argot("ingest", "--project", project)
+    for path in (project / "docs").iterdir():
+        path.unlink()
+    code, _, err = argot("ingest", "--rebuild", "--project", project)
+    assert (code, "stays live" in err) == (4, True)
+    _, found, _ = argot("search", "leave", "--project", project, "--json")
+    assert [hit["document_id"] for hit in found["hits"]] == ["leave.md"]
+    assert argot("ingest", "docs", "--rebuild", "--project", project)[0] == 2
+
+
+def test_a_source_that_can_not_be_listed_does_not_stop_the_others(
+    project: Path, argot: Run
+) -> None:
+    toml = project / "argot.toml"
+    missing = "[[sources]]\nname = 'gone'\npath = 'gone'\n"
+    toml.write_text(missing + toml.read_text())
+    code, _, err = argot("ingest", "--project", project)
+    assert (code, "gone" in err) == (1, True)
+    assert argot("search", "leave", "--project", project)[1]
+
+
+def test_a_lost_catalog_is_noticed(project: Path, argot: Run) -> None:
+    argot("ingest", "--project", project)
+    for file in (project / ".argot").glob("catalog.sqlite*"):
+        file.unlink()
+    code, _, err = argot("ingest", "--project", project)
+    assert (code, "--rebuild" in err) == (1, True)
+    assert argot("ingest", "--rebuild", "--project", project)[0] == 0
+
+
+def test_a_mistyped_project_folder_is_not_replaced_by_the_one_above(
+    project: Path, argot: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    assert argot("status")[0] == 0
+    assert argot("status", "--project", "typo")[0] == 10
+
+
+def test_a_retriever_with_a_mistyped_option_lets_the_index_go(project: Path, argot: Run) -> None:
+    argot("ingest", "--project", project)
+    with pytest.raises(ValueError, match="K"):
+        Project.open(project).retriever(K=5)
+    assert argot("search", "leave", "--project", project)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--queries", "q", "--qrels", "q", "--dims", "8"],
+        ["--beir", "c", "--as", "user:x"],
+        ["--beir", "c", "--metric", "ndgc@10"],
+    ],
+)
+def test_eval_refuses_options_that_it_would_ignore(
+    tmp_path: Path, argot: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_collection(tmp_path / "c")
+    (tmp_path / "q").write_text("")
+    assert argot("eval", *arguments)[0] == 2
+
+
+def test_no_message_holds_the_catalogs_password(project: Path, argot: Run) -> None:
+    toml = project / "argot.toml"
+    for line in ("catalog = 'postgresql://u:s3cret@h/db'", "[catalog]\nurl = ['x://u:s3cret@h']"):
+        toml.write_text(line)
+        code, out, err = argot("status", "--project", project)
+        assert (code, "s3cret" in f"{out}{err}") == (2, False)
+    toml.write_text("[catalog]\nurl = 'postgresql://u:s3cret@h/db'")
+    assert "s3cret" not in repr(Project.open(project).settings)
+
+
+def test_the_folder_of_texts_is_its_owners_alone(project: Path, argot: Run) -> None:
+    argot("ingest", "--project", project)
+    assert (project / ".argot").stat().st_mode & 0o077 == 0
