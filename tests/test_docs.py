@@ -71,7 +71,7 @@ def test_a_command_in_the_docs_exists(page: str, line: str):
         targets = re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
         assert {word for word in arguments if "=" not in word} <= set(targets)
     else:
-        assert program in {"pip", "cd", "git"}, f"{page}: nothing checks `{line}`"
+        assert program in {"pip", "cd", "git", "source"}, f"{page}: nothing checks `{line}`"
 
 
 def check_argot(arguments: list[str]) -> None:
