@@ -51,7 +51,10 @@ def source_name(collection: Path) -> str:
 def machine() -> dict[str, object]:
     """What the figures were made on."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "-C", Path(__file__).parent, "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return {
         "commit": commit.stdout.strip(),

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.torch
 Run = Callable[..., tuple[int, Any, str]]
 
 ADAPT = """
+[chunks]
+chunk_tokens = 64
+overlap_tokens = 8
 [[adapt.stages]]
 kind = "mntp"
 batch_size = 4
@@ -135,3 +138,10 @@ def test_vectors_are_truncated_as_the_settings_say(modelled: Path, argot: Run) -
     _, status, _ = argot("status", "--project", modelled, "--json")
     assert status["versions"][0]["dimensions"] == 8
     assert argot("search", "device", "--mode", "dense", "--project", modelled)[0] == 0
+
+
+def test_chunks_longer_than_the_encoder_reads_are_refused(modelled: Path, argot: Run) -> None:
+    toml = modelled / "argot.toml"
+    toml.write_text(toml.read_text().replace("chunk_tokens = 64", "chunk_tokens = 500"))
+    code, _, err = argot("ingest", "--project", modelled)
+    assert (code, "must be at most 128" in err) == (2, True)
