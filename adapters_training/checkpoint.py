@@ -16,12 +16,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from adapters_training.disk import Writer, durable_write, encode_tensors, flush_folder
 from adapters_training.errors import CheckpointError
+from adapters_training.selection import Evaluation, evaluations_from_dict
 
 KEEP = 2
+BEST_FILE = "best.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class TrainingState:
     last_losses: tuple[float, ...] = field(default=())
     """Of the latest steps, at most 10."""
 
+    evaluations: tuple[Evaluation, ...] = field(default=())
+    """Of the development set, in order; the first is the start's."""
+
 
 def save_checkpoint(
     folder: Path,
@@ -51,6 +56,7 @@ def save_checkpoint(
     parameters: Mapping[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
     identity: Mapping[str, Any],
+    best: Mapping[str, Tensor] | None = None,
     write: Writer | None = None,
 ) -> Path:
     """Write a checkpoint, and delete all but the latest two.
@@ -61,6 +67,8 @@ def save_checkpoint(
         parameters: What is trained, by name.
         optimizer: Over these parameters.
         identity: What the run is made of; a checkpoint is only loaded into an equal run.
+        best: The weights of the best evaluation; they are kept with the state that chose them, so
+            that no crash parts the two. None: there was no evaluation.
         write: Writes one file durably; a test may fill its disk here.
 
     Returns:
@@ -84,6 +92,8 @@ def save_checkpoint(
         weights = {name: p.detach() for name, p in parameters.items()}
         write(aside / "adapter.safetensors", encode_tensors(weights))
         write(aside / "optimizer.safetensors", encode_tensors(moments))
+        if best is not None:
+            write(aside / BEST_FILE, encode_tensors(best))
         write(aside / "state.json", json.dumps(record, indent=2).encode())
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
@@ -128,6 +138,7 @@ def load_checkpoint(
             tokens=values["tokens"],
             first_losses=tuple(values["first_losses"]),
             last_losses=tuple(values["last_losses"]),
+            evaluations=evaluations_from_dict(values["evaluations"]),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
         raise CheckpointError(f"the checkpoint {path} can't be read: {exc}") from exc
@@ -140,6 +151,21 @@ def load_checkpoint(
             if (value := moments.get(f"{name}/{key}")) is not None
         }
     return state
+
+
+def load_best(path: Path) -> dict[str, Tensor] | None:
+    """Read the weights of the best evaluation from a checkpoint; None: there was no evaluation.
+
+    Raises:
+        CheckpointError: they can't be read.
+    """
+    file = path / BEST_FILE
+    if not file.is_file():
+        return None
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as exc:
+        raise CheckpointError(f"the checkpoint {path} can't be read: {exc}") from exc
 
 
 def check_identity(found: Mapping[str, Any], wanted: Mapping[str, Any], *, where: str) -> None:

@@ -7,31 +7,12 @@ otherwise.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from adapters_training.settings_checks import require_choice, require_positive
+
 MASKINGS = ("bert", "all_mask")
 SCHEDULES = ("linear", "constant")
 DTYPES = ("auto", "float32", "bfloat16")
 POOLINGS = ("mean", "weighted_mean", "last_token")
-
-
-def require_positive(**values: float) -> None:
-    """Refuse values that are not above zero.
-
-    Raises:
-        ValueError: naming the first one.
-    """
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"`{name}` must be greater than 0; got {value}")
-
-
-def require_choice(name: str, value: str, *, choices: tuple[str, ...]) -> None:
-    """Refuse a word that is not one of the choices.
-
-    Raises:
-        ValueError: naming the choices.
-    """
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(choices)}; got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,13 +78,21 @@ class StageSettings:
 
     time_budget_seconds: float | None = None
     """The stage also ends here, at the first step that would begin later; None: no limit. The
-    learning rate follows whichever end is nearer."""
+    learning rate follows whichever end is nearer. Evaluations do not count."""
 
     batch_size: int = 32
     """Sequences of one optimizer step."""
 
     max_tokens: int = 512
     """Tokens of one sequence, at most; the model's own limit applies too."""
+
+    evaluations: int = 0
+    """Times the development set is ranked in the stage, evenly by progress, the last at its end;
+    the weights that rank it best, those at the start included, are the stage's result. 0, or no
+    development set: the last weights are."""
+
+    patience: int | None = None
+    """The stage ends after so many evaluations in a row without a better one; None: never."""
 
     lora: LoraSettings = field(default_factory=LoraSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -114,6 +103,11 @@ class StageSettings:
             require_positive(time_budget_seconds=self.time_budget_seconds)
         if self.batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1; got {self.batch_size}")
+        if self.evaluations < 0 or (self.patience is not None and self.patience < 1):
+            raise ValueError(
+                "`evaluations` must be at least 0 and `patience` at least 1; "
+                f"got {self.evaluations} and {self.patience}"
+            )
         if self.max_tokens < 4:
             raise ValueError(f"`max_tokens` must be at least 4; got {self.max_tokens}")
 
@@ -172,9 +166,13 @@ class SimcseSettings(StageSettings):
     instruction: str = ""
     """Read before each text and not pooled; must be the encoder's document instruction."""
 
+    memory_tokens: int = 6144
+    """Tokens whose states are in memory at once; a larger batch takes a gradient cache, which reads
+    it twice. It changes the gradient of a step by rounding only."""
+
     def __post_init__(self) -> None:
         StageSettings.__post_init__(self)
-        require_positive(temperature=self.temperature)
+        require_positive(temperature=self.temperature, memory_tokens=self.memory_tokens)
         require_choice("pooling", self.pooling, choices=POOLINGS)
         if not 0 <= self.attention_dropout < 1:
             raise ValueError(f"`attention_dropout` must be in [0, 1); got {self.attention_dropout}")
@@ -212,6 +210,9 @@ class AdaptSettings:
     """A transformers attention backend; None: eager on a CPU, where it trains fastest, else the
     encoder's choice."""
 
+    causal: bool = False
+    """Leave the attention as the base was trained, for comparison; must be the encoder's."""
+
     gradient_checkpointing: bool = False
     """Compute the states a second time in the backward pass instead of keeping them: about a third
     slower, and far less memory."""
@@ -222,6 +223,13 @@ class AdaptSettings:
     metrics_every_steps: int = 1
     """Steps between two lines of metrics.jsonl, at least 1."""
 
+    development_queries: int = 200
+    """Queries of the development set, at most. Without judgements of the user's own they are held
+    back from the pairs, never more than a fifth of them; 0: none are."""
+
+    development_passages: int = 1000
+    """Passages they are looked for among, at most, unless more are needed as answers."""
+
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("`stages` must name at least one stage; got none")
@@ -231,4 +239,9 @@ class AdaptSettings:
             raise ValueError(
                 "`checkpoint_every_seconds` must be at least 0; "
                 f"got {self.checkpoint_every_seconds}"
+            )
+        require_positive(development_passages=self.development_passages)
+        if self.development_queries < 0:
+            raise ValueError(
+                f"`development_queries` must be at least 0; got {self.development_queries}"
             )

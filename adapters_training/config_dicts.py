@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from adapters_training.config import AdaptSettings, MntpSettings, SimcseSettings, StageSettings
+from adapters_training.contrastive_settings import ContrastiveSettings
 
 T = TypeVar("T")
 
 STAGES: dict[str, type[StageSettings]] = {
-    kind.kind: kind for kind in (MntpSettings, SimcseSettings)
+    kind.kind: kind for kind in (MntpSettings, SimcseSettings, ContrastiveSettings)
 }
 
 
@@ -33,6 +34,8 @@ def stage_to_dict(stage: StageSettings) -> dict[str, Any]:
 
 def settings_from_dict(values: Mapping[str, Any]) -> AdaptSettings:
     """Make settings from a settings file's table; what it does not name keeps its default.
+
+    Where None is a choice, ``false`` says it.
 
     Raises:
         ValueError: an unknown key, or a value that can't be; both named with their place.
@@ -86,10 +89,13 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:  # noqa: ANN401  # JS
             raise ValueError(f"`{where}` must be a table; got {value!r}")
         return _build(hint, value, where=where)
     if typing.get_origin(hint) is tuple:
-        if isinstance(value, str) or not all(isinstance(item, str) for item in value):
-            raise ValueError(f"`{where}` must be a list of strings; got {value!r}")
+        kind = typing.get_args(hint)[0]
+        if not isinstance(value, list | tuple) or not all(type(item) is kind for item in value):
+            raise ValueError(f"`{where}` must be a list of {kind.__name__}; got {value!r}")
         return tuple(value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is False and types.NoneType in allowed and bool not in allowed:
+        return None  # TOML has no null
     if float in allowed and type(value) is int:
         return float(value)
     if type(value) not in allowed:

@@ -2,6 +2,7 @@
 
 TrainingError
 ├── TrainingTextError          no text that a stage could learn from
+├── TrainingPairsError         pairs that can't be read, or none left
 ├── RunFolderError             the run folder holds another run, or one that must be resumed
 ├── CheckpointError            a checkpoint could not be written or read
 ├── DivergedError              loss or gradient became NaN or infinite
@@ -15,6 +16,10 @@ class TrainingError(Exception):
 
 class TrainingTextError(TrainingError):
     """Text that can't be read, or none left after cleaning."""
+
+
+class TrainingPairsError(TrainingError):
+    """Pairs that can't be read, or none that the contrastive stage could learn from."""
 
 
 class RunFolderError(TrainingError):

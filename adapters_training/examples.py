@@ -10,6 +10,7 @@ import numpy.typing as npt
 from transformers import PreTrainedTokenizerFast
 
 from adapters_training.errors import TrainingTextError
+from adapters_training.training_text import TrainingText
 from encoder.instructions import clean
 
 Tokens = npt.NDArray[np.int64]
@@ -24,7 +25,9 @@ SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s|[。\uff01\uff1f]+|\n")
 class Corpus:
     """Texts to learn from, each once, none empty."""
 
-    texts: tuple[str, ...]
+    items: tuple[TrainingText, ...]
+    """With their titles and headings."""
+
     empty: int
     """Texts left out because nothing but white space was in them."""
 
@@ -34,33 +37,51 @@ class Corpus:
     digest: str
     """SHA-256 of the texts in their order."""
 
+    @property
+    def texts(self) -> list[str]:
+        """Each with its title and headings, as an encoder is given it."""
+        return [item.whole for item in self.items]
 
-def collect_corpus(texts: Iterable[str]) -> Corpus:
+
+def collect_corpus(texts: Iterable[TrainingText | str]) -> Corpus:
     """Strip texts and leave out the empty and the repeated ones, in the given order.
 
     Raises:
         TrainingTextError: nothing is left.
     """
-    kept: dict[str, None] = {}
+    kept: dict[str, TrainingText] = {}
     empty = duplicates = 0
     for text in texts:
-        stripped = clean(text).strip()
-        if not stripped:
+        item = cleaned(text)
+        if not item.whole:
             empty += 1
-        elif stripped in kept:
+        elif item.whole in kept:
             duplicates += 1
         else:
-            kept[stripped] = None
+            kept[item.whole] = item
     if not kept:
         raise TrainingTextError(
             f"training needs text; got {empty} empty texts and no other\n"
             "hint: name a folder, .txt or .jsonl files that hold text"
         )
     digest = hashlib.sha256()
-    for text in kept:
-        encoded = text.encode()
+    for whole in kept:
+        encoded = whole.encode()
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return Corpus(texts=tuple(kept), empty=empty, duplicates=duplicates, digest=digest.hexdigest())
+    return Corpus(
+        items=tuple(kept.values()), empty=empty, duplicates=duplicates, digest=digest.hexdigest()
+    )
+
+
+def cleaned(text: TrainingText | str) -> TrainingText:
+    """Strip a text and what stands over it; a plain string has neither title nor headings."""
+    given = TrainingText(text=text) if isinstance(text, str) else text
+    return TrainingText(
+        text=clean(given.text).strip(),
+        title=clean(given.title).strip(),
+        headings=tuple(h for h in (clean(heading).strip() for heading in given.headings) if h),
+        source=given.source,
+    )
 
 
 def mntp_blocks(

@@ -22,6 +22,9 @@ from adapters_training.config import LoraSettings
 from adapters_training.disk import durable_write, encode_tensors
 from adapters_training.errors import TrainingError
 
+EXPERT_NAMES = {"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
+"""Leaf names that peft takes for the fused weights of experts, wherever they stand."""
+
 
 class ByteDropout(nn.Module):
     """Dropout that spends one random byte on an element.
@@ -82,23 +85,36 @@ def attach_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
 def block_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
     """Find the linear layers in a decoder's blocks, by type, under their full names.
 
+    In a mixture of experts these are the attention's: transformers keeps all experts of a layer in
+    one tensor, and their names are not free for the layers beside them. The last layer of a
+    state-space mixer is left out: its fused kernel reads the weight and would miss the adapter.
+
     Raises:
         TrainingError: there are none.
     """
     decoder = model.get_decoder()  # type: ignore[no-untyped-call]
     stacks = [child for child in decoder.children() if isinstance(child, nn.ModuleList)]
     blocks = max(stacks, key=len, default=nn.ModuleList())
-    inside = {id(module) for module in blocks.modules()}
+    inside = {id(module) for module in blocks.modules()} - {
+        id(getattr(mixer, "out_proj", None)) for mixer in blocks.modules() if hasattr(mixer, "D")
+    }
+    fused = any(parameter.dim() == 3 for parameter in blocks.parameters())
+    taken = EXPERT_NAMES if fused else set()
     layers: dict[str, nn.Module] = {
         name: module
         for name, module in model.named_modules()
-        if id(module) in inside and isinstance(module, nn.Linear | Conv1D)
+        if id(module) in inside and is_linear(module) and name.rpartition(".")[2] not in taken
     }
     if not layers:
         raise TrainingError(
             f"an adapter needs linear layers in a decoder's blocks; {type(model).__name__} has none"
         )
     return layers
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Tell a linear layer, quantised or not, from a router, which returns more than a tensor."""
+    return isinstance(module, nn.Linear | Conv1D) and "Router" not in type(module).__name__
 
 
 def target_names(

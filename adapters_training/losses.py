@@ -1,8 +1,9 @@
 """Training losses, in nats.
 
-Shapes: B batch · T tokens · D width · V vocabulary · K passages per query · N tokens to predict.
+Shapes: B queries or texts · P passages · T tokens · D width · V vocabulary · N tokens to predict.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,32 +11,92 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def info_nce(queries: Tensor, passages: Tensor, *, temperature: float) -> Tensor:
-    """Cross-entropy of each query against every passage in the batch.
+def info_nce(
+    queries: Tensor,
+    passages: Tensor,
+    *,
+    temperature: float,
+    positives: Tensor | None = None,
+    excluded: Tensor | None = None,
+    margin: float | None = None,
+) -> Tensor:
+    """Cross-entropy of each query's passage against every passage.
 
     Args:
         queries: Unit-norm, ``[B, D]``.
-        passages: Unit-norm, ``[B * K, D]``; row ``i * K`` is the positive of query ``i``.
+        passages: Unit-norm, ``[P, D]``.
         temperature: Softmax temperature, > 0; 0.05 is SimCSE's value.
+        positives: Row of each query's passage, ``[B]``; None: row i is query i's.
+        excluded: True = no negative of this query, ``[B, P]``; never the positive itself.
+        margin: A passage that scores above the positive by more than this is no negative; None:
+            no such limit.
 
     Returns:
         Mean loss, ``[]`` float32.
 
     Raises:
-        ValueError: ``passages`` is not a whole multiple of ``queries``.
+        ValueError: there is no query, or without ``positives`` as many passages as queries.
 
     Source:
         van den Oord et al. 2018, arXiv:1807.03748; two dropout views: Gao et al. 2021,
-        arXiv:2104.08821.
+        arXiv:2104.08821; the margin: Zhang et al. 2025, arXiv:2506.05176.
     """
-    if len(queries) == 0 or len(passages) % len(queries):
-        raise ValueError(
-            "`passages` must be a whole multiple of `queries`; "
-            f"got {len(passages)} passages for {len(queries)} queries"
-        )
-    scores = queries.float() @ passages.float().T / temperature  # [B, B * K]
-    positives = torch.arange(len(queries), device=queries.device) * (len(passages) // len(queries))
+    if positives is None:
+        if len(queries) != len(passages):
+            raise ValueError(
+                "without `positives` there must be one passage for each query; "
+                f"got {len(passages)} passages for {len(queries)} queries"
+            )
+        positives = torch.arange(len(queries), device=queries.device)
+    if len(queries) == 0:
+        raise ValueError("`queries` must not be empty")
+    cosines = queries.float() @ passages.float().T  # [B, P]
+    hidden = torch.zeros_like(cosines, dtype=torch.bool) if excluded is None else excluded
+    if margin is not None:
+        of_positive = cosines.detach().gather(1, positives[:, None])  # [B, 1]
+        hidden = hidden | (cosines.detach() > of_positive + margin)
+    scores = (cosines / temperature).masked_fill(hidden, float("-inf"))
     return functional.cross_entropy(scores, positives)
+
+
+def matryoshka_info_nce(
+    queries: Tensor,
+    passages: Tensor,
+    *,
+    widths: Sequence[int],
+    temperature: float,
+    positives: Tensor | None = None,
+    excluded: Tensor | None = None,
+    margin: float | None = None,
+) -> Tensor:
+    """Average `info_nce` over the full width and the first numbers of each vector.
+
+    Args:
+        queries: Unit-norm, ``[B, D]``.
+        passages: Unit-norm, ``[P, D]``.
+        widths: Each at least 1; one of D or more counts as the full width.
+        temperature: As in `info_nce`, and so are the others.
+        positives: Row of each query's passage, ``[B]``.
+        excluded: True = no negative of this query, ``[B, P]``.
+        margin: Above the positive's cosine at each width.
+
+    All widths weigh alike, and each prefix is scaled to unit norm, as it is when it is searched.
+    Source: Kusupati et al. 2022, Matryoshka, arXiv:2205.13147.
+    """
+    full = queries.shape[1]
+    kept = [full, *sorted({width for width in widths if width < full}, reverse=True)]
+    losses = [
+        info_nce(
+            functional.normalize(queries[:, :width], dim=1),
+            functional.normalize(passages[:, :width], dim=1),
+            temperature=temperature,
+            positives=positives,
+            excluded=excluded,
+            margin=margin,
+        )
+        for width in kept
+    ]
+    return torch.stack(losses).mean()
 
 
 def mntp_loss(

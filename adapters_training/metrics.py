@@ -1,10 +1,16 @@
-"""What a run reports while it runs: a line of metrics.jsonl, and a value for whoever watches."""
+"""What a run reports while it runs: a line of metrics.jsonl, and a value for whoever watches.
+
+A line is a `StepReport`; or of an evaluation, with ``stage``, ``step`` and ``ndcg@10``.
+"""
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from adapters_training.selection import MEASURE, Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +57,20 @@ class MetricsLog:
 
     def append(self, report: StepReport) -> None:
         """Add a line."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(report)) + "\n")
+        self._write(dataclasses.asdict(report))
+
+    def append_evaluation(self, stage: str, evaluation: Evaluation) -> None:
+        """Add a line with the mean nDCG@10 of the development set."""
+        self._write({"stage": stage, "step": evaluation.step, MEASURE: evaluation.score})
 
     def forget_after(self, *, stage: str, step: int) -> None:
-        """Drop the lines of steps that will be run again, and a line that a crash cut short."""
+        """Drop the lines of steps that will be run again, and a line that a crash cut short.
+
+        Args:
+            stage: Its label.
+            step: Of the checkpoint that training goes on from; -1: the stage starts anew, and with
+                it the evaluation of its start.
+        """
         if not self._path.is_file():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -63,6 +78,10 @@ class MetricsLog:
         aside = self._path.with_name(f".writing-{self._path.name}")
         aside.write_text("".join(kept), encoding="utf-8")
         aside.replace(self._path)
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
 
 
 def _keeps(line: str, stage: str, step: int) -> bool:

@@ -14,10 +14,12 @@ from transformers import PreTrainedTokenizerFast
 from adapters_training.config import MntpSettings
 from adapters_training.errors import TrainingError
 from adapters_training.examples import Tokens
+from adapters_training.gradient_cache import Precision
 from adapters_training.losses import mntp_loss
 from adapters_training.masking import MaskedTokens, mask_tokens
 from adapters_training.ordering import BatchOrder
 from adapters_training.torch_randomness import torch_generator
+from adapters_training.trainer import StepLoss
 from encoder.batching import pad
 
 
@@ -89,8 +91,22 @@ class MntpStage:
             )
         return parts
 
+    def tokens(self, step: int) -> int:
+        """Count the tokens of a step's blocks."""
+        return sum(len(self._blocks[i]) for i in self._order.batch(step))
+
+    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
+        """Add the gradient of a step, part by part."""
+        total, parts = 0.0, self.parts(step)
+        for part in parts:
+            with precision():
+                loss = self.loss(model, part) * part.weight
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return StepLoss(loss=total, tokens=sum(part.tokens for part in parts))
+
     def loss(self, model: nn.Module, part: MntpPart) -> Tensor:
-        """Compute the cross-entropy of the hidden tokens."""
+        """Compute the mean cross-entropy of a part's hidden tokens, ``[]`` in nats."""
         device = next(model.parameters()).device
         mask = part.attention_mask
         return mntp_loss(

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from adapters_training.randomness import numpy_generator
+import numpy as np
+
+from adapters_training.randomness import derive_seed, numpy_generator
 
 WINDOW_BATCHES = 16
 
@@ -54,3 +56,42 @@ class BatchOrder:
         size = self._batch_size
         batches = [order[i * size : (i + 1) * size] for i in range(self.batches_per_epoch)]
         return [batches[i] for i in rng.permutation(len(batches))]
+
+
+class SetOrder:
+    """Batches of several sets of examples, each batch from one set."""
+
+    def __init__(self, sets: Sequence[str], *, batch_size: int, exponent: float, seed: int) -> None:
+        """Describe the examples.
+
+        Args:
+            sets: Name of each example's set.
+            batch_size: Examples of a step; a smaller set is its own batch.
+            exponent: A step's set is drawn in proportion to its size to this power.
+            seed: Decides the order.
+        """
+        members: dict[str, list[int]] = {}
+        for position, name in enumerate(sets):
+            members.setdefault(name, []).append(position)
+        # A set of one has no negatives in its batch.
+        self._members = [found for found in members.values() if len(found) > 1]
+        self._orders = [
+            BatchOrder([1] * len(found), batch_size=batch_size, seed=derive_seed(seed, "set", name))
+            for name, found in members.items()
+            if len(found) > 1
+        ]
+        sizes = np.array([len(found) for found in self._members], dtype=np.float64) ** exponent
+        self._shares = sizes / sizes.sum()
+        self._seed = seed
+        self._uses = [0] * len(self._members)
+        self._turns: list[tuple[int, int]] = []
+
+    def batch(self, step: int) -> list[int]:
+        """Name the examples of a step, by position, each at most once."""
+        while len(self._turns) <= step:
+            rng = numpy_generator(self._seed, "sets", len(self._turns))
+            chosen = int(rng.choice(len(self._shares), p=self._shares))
+            self._turns.append((chosen, self._uses[chosen]))
+            self._uses[chosen] += 1
+        chosen, use = self._turns[step]
+        return [self._members[chosen][i] for i in self._orders[chosen].batch(use)]

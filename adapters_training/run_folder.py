@@ -18,6 +18,8 @@ from adapters_training.errors import CheckpointError, RunFolderError
 from adapters_training.lora import save_adapter
 
 RUN_FILE = "run.json"
+SCORES_FILE = "development.json"
+"""Of the development set, in the run's folder, and in that of each stage that was evaluated."""
 
 
 def open_run(
@@ -66,6 +68,11 @@ class StageFolder:
         self._path = path
 
     @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self._path
+
+    @property
     def label(self) -> str:
         """Name of the stage, unique in its run."""
         return self._path.name
@@ -95,8 +102,30 @@ class StageFolder:
             raise CheckpointError(f"the stage's report {path} can't be read: {exc}") from exc
         return report
 
-    def finish(self, model: PeftModel, report: Mapping[str, Any]) -> None:
+    def read_scores(self) -> dict[str, Any] | None:
+        """Read how the development set was ranked; None: the stage was not evaluated.
+
+        Raises:
+            CheckpointError: the file can't be read.
+        """
+        path = self._path / SCORES_FILE
+        if not path.is_file():
+            return None
+        try:
+            scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as exc:
+            raise CheckpointError(f"the stage's scores {path} can't be read: {exc}") from exc
+        return scores
+
+    def finish(
+        self, model: PeftModel, report: Mapping[str, Any], *, scores: Mapping[str, Any]
+    ) -> None:
         """Write the adapter and the report, then delete the checkpoints.
+
+        Args:
+            model: The base and the adapter.
+            report: How the stage went.
+            scores: How the development set was ranked; empty: it was not.
 
         Raises:
             CheckpointError: they could not be written; the checkpoints are untouched.
@@ -108,6 +137,8 @@ class StageFolder:
             shutil.rmtree(self.adapter, ignore_errors=True)
             aside.rename(self.adapter)
             flush_folder(self._path)
+            if scores:
+                write_json(self._path / SCORES_FILE, scores)
             write_json(self._path / "report.json", report)
         except OSError as exc:
             raise CheckpointError(

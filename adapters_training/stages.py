@@ -10,9 +10,12 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from adapters_training.config import AdaptSettings, MntpSettings, SimcseSettings, StageSettings
+from adapters_training.contrastive import ContrastiveStage
+from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.examples import mntp_blocks, simcse_texts
 from adapters_training.lora import attach_lora
 from adapters_training.mntp import MntpStage
+from adapters_training.pairs import Pair
 from adapters_training.randomness import derive_seed
 from adapters_training.simcse import SimcseStage
 from adapters_training.torch_randomness import own_random_state
@@ -25,13 +28,24 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """What a stage may learn from."""
+
+    texts: Sequence[str] = ()
+    """From `examples.collect_corpus`."""
+
+    pairs: Sequence[Pair] = ()
+    """Ready: made, filtered, with their negatives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedStage:
     """A stage that is ready to be trained."""
 
     model: PeftModel
-    stage: Stage[Any]
+    stage: Stage
     examples: int
-    """Blocks or texts that the stage draws from."""
+    """Blocks, texts or pairs that the stage draws from."""
 
     autocast: bool
     """Whether to compute in bf16; measured fastest with weights in bf16 too."""
@@ -39,7 +53,7 @@ class PreparedStage:
 
 def prepare_stage(
     base: Path,
-    texts: Sequence[str],
+    examples: Examples,
     settings: StageSettings,
     *,
     run: AdaptSettings,
@@ -50,7 +64,7 @@ def prepare_stage(
 
     Args:
         base: Checkpoint folder of a decoder.
-        texts: From `examples.collect_corpus`.
+        examples: What there is to learn from.
         settings: Of the stage.
         run: Of the whole run, dtype and device resolved.
         label: Of the stage; with the run's seed it decides all its random numbers.
@@ -60,15 +74,13 @@ def prepare_stage(
     decoder = load_stage_decoder(base, settings, run=run)
     # Merge before attaching: the fresh adapter starts at zero, so it must see what came before.
     merge_adapters(decoder.model, adapters)
-    stage, examples = build_stage(texts, settings, decoder=decoder, seed=seed)
+    stage, count = build_stage(examples, settings, decoder=decoder, seed=seed)
     if run.gradient_checkpointing:
         checkpoint_activations(decoder.model)
     with own_random_state(decoder.model.device):
         torch.manual_seed(derive_seed(seed, "lora"))
         model = attach_lora(decoder.model, settings.lora)
-    return PreparedStage(
-        model=model, stage=stage, examples=examples, autocast=run.dtype == "bfloat16"
-    )
+    return PreparedStage(model=model, stage=stage, examples=count, autocast=run.dtype == "bfloat16")
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
@@ -80,10 +92,11 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
 
 
 def load_stage_decoder(base: Path, settings: StageSettings, *, run: AdaptSettings) -> Decoder:
-    """Load the base bidirectional, with the head or the attention dropout that the stage needs."""
+    """Load the base with the head or the attention dropout that the stage needs."""
     device = run.device or choose_device()
     return load_decoder(
         base,
+        causal=run.causal,
         with_head=isinstance(settings, MntpSettings),
         attention_dropout=(
             settings.attention_dropout if isinstance(settings, SimcseSettings) else 0.0
@@ -96,9 +109,9 @@ def load_stage_decoder(base: Path, settings: StageSettings, *, run: AdaptSetting
 
 
 def build_stage(
-    texts: Sequence[str], settings: StageSettings, *, decoder: Decoder, seed: int
-) -> tuple[Stage[Any], int]:
-    """Make a stage's examples from texts.
+    examples: Examples, settings: StageSettings, *, decoder: Decoder, seed: int
+) -> tuple[Stage, int]:
+    """Make a stage from what there is to learn from.
 
     Returns:
         The stage and the number of its examples.
@@ -109,17 +122,20 @@ def build_stage(
     max_tokens = min(settings.max_tokens, context_tokens(decoder.model.config))
     tokenizer, model = decoder.tokenizer, decoder.model
     if isinstance(settings, MntpSettings):
-        blocks = mntp_blocks(texts, tokenizer, max_tokens=max_tokens)
+        blocks = mntp_blocks(examples.texts, tokenizer, max_tokens=max_tokens)
         vocabulary = vocabulary_size(model)
         return MntpStage(
             blocks, tokenizer, settings=settings, seed=seed, vocabulary=vocabulary
         ), len(blocks)
     if isinstance(settings, SimcseSettings):
-        pieces = simcse_texts(texts, tokenizer, max_tokens=max_tokens)
+        pieces = simcse_texts(examples.texts, tokenizer, max_tokens=max_tokens)
         return SimcseStage(pieces, tokenizer, settings=settings, seed=seed), len(pieces)
-    raise TypeError(
-        f"a stage must be MntpSettings or SimcseSettings; got {type(settings).__name__}"
-    )
+    if isinstance(settings, ContrastiveSettings):
+        pairs = examples.pairs
+        return ContrastiveStage(
+            pairs, tokenizer, settings=settings, max_tokens=max_tokens, seed=seed
+        ), len(pairs)
+    raise TypeError(f"there is no stage for {type(settings).__name__}")
 
 
 def vocabulary_size(model: PreTrainedModel) -> int:

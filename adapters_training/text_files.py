@@ -5,17 +5,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adapters_training.errors import TrainingTextError
+from adapters_training.training_text import TrainingText
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 
 
-def read_texts(paths: Iterable[Path]) -> Iterator[str]:
+def read_texts(paths: Iterable[Path]) -> Iterator[TrainingText]:
     """Read the texts of files, and of the files below folders, in the order of their names.
 
     What is hidden in a folder (a leading dot, such as a project's ``.argot``) is passed over.
 
-    A ``.txt`` or ``.md`` file is one text. A line of a ``.jsonl`` file is one text: its ``title``,
-    where it has one, then its ``text``.
+    A ``.txt`` or ``.md`` file is one text; its folder is its source. A line of a ``.jsonl`` file is
+    one text, with its ``title``, ``headings`` (a list) and ``source`` where it has them; else the
+    file is its source.
 
     Args:
         paths: Files and folders.
@@ -28,7 +30,10 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """
     for path in paths:
         for file in _files(path):
-            yield from _read_jsonl(file) if file.suffix == ".jsonl" else [_read_text(file)]
+            if file.suffix == ".jsonl":
+                yield from _read_jsonl(file)
+            else:
+                yield TrainingText(text=_read_text(file), source=file.parent.name)
 
 
 def _files(path: Path) -> list[Path]:
@@ -59,17 +64,17 @@ def _read_text(path: Path) -> str:
         raise TrainingTextError(f"training text can't be read: {exc}") from exc
 
 
-def _read_jsonl(path: Path) -> Iterator[str]:
+def _read_jsonl(path: Path) -> Iterator[TrainingText]:
     try:
         with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield _parse_line(line, where=f"{path}:{number}")
+                    yield _parse_line(line, where=f"{path}:{number}", source=path.stem)
     except (OSError, UnicodeDecodeError) as exc:
         raise TrainingTextError(f"training text {path} can't be read: {exc}") from exc
 
 
-def _parse_line(line: str, *, where: str) -> str:
+def _parse_line(line: str, *, where: str, source: str) -> TrainingText:
     try:
         record = json.loads(line)
     except ValueError as exc:
@@ -78,5 +83,10 @@ def _parse_line(line: str, *, where: str) -> str:
         raise TrainingTextError(
             f'{where}: must be an object with "text", a string; got {line[:80]!r}'
         )
-    title = record.get("title")
-    return f"{title}\n\n{record['text']}" if isinstance(title, str) and title else record["text"]
+    title, headings = record.get("title"), record.get("headings")
+    return TrainingText(
+        text=record["text"],
+        title=title if isinstance(title, str) else "",
+        headings=tuple(map(str, headings)) if isinstance(headings, list) else (),
+        source=str(record.get("source") or source),
+    )

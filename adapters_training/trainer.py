@@ -9,10 +9,11 @@ budget ended the stage.
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,47 +21,60 @@ from torch import Tensor, nn
 from adapters_training.checkpoint import (
     TrainingState,
     latest_checkpoint,
+    load_best,
     load_checkpoint,
     save_checkpoint,
 )
 from adapters_training.config import StageSettings
+from adapters_training.development import FloatArray
 from adapters_training.disk import Writer
 from adapters_training.errors import DivergedError, TrainingInterruptedError
+from adapters_training.gradient_cache import Precision
 from adapters_training.interruption import StopRequest, stop_requests
 from adapters_training.lora import trainable
 from adapters_training.metrics import MetricsLog, Progress, StepReport
 from adapters_training.randomness import derive_seed
 from adapters_training.schedule import learning_rate, stage_progress
+from adapters_training.selection import (
+    Evaluation,
+    best_evaluation,
+    is_due,
+    out_of_patience,
+)
 from adapters_training.torch_randomness import own_random_state
 
 logger = logging.getLogger(__name__)
 
+Selection = Callable[[nn.Module], FloatArray]
+"""Ranks the development set with a model as it is, in evaluation mode and without gradient; gives
+each query's nDCG@10, ``[Q]``."""
+
 LOSSES_KEPT = 10
 
 
-class Part(Protocol):
-    """A part of a step's batch that is in memory at a time."""
+@dataclass(frozen=True, slots=True)
+class StepLoss:
+    """What one step's batch gave."""
 
-    @property
-    def weight(self) -> float:
-        """Share of the step's loss that is this part's; those of a step sum to 1."""
+    loss: float
+    """Mean over the batch, in nats."""
 
-    @property
-    def tokens(self) -> int:
-        """Tokens the model reads, padding left out."""
-
-
-P = TypeVar("P", bound=Part)
+    tokens: int
+    """Tokens of its texts, padding left out."""
 
 
-class Stage(Protocol[P]):
+class Stage(Protocol):
     """What a stage learns: its examples and its loss."""
 
-    def parts(self, step: int) -> Sequence[P]:
-        """Make the batch of a step; the same whenever it is asked for."""
+    def tokens(self, step: int) -> int:
+        """Count the tokens of a step's texts, padding left out."""
 
-    def loss(self, model: nn.Module, part: P) -> Tensor:
-        """Compute the mean loss of a part, ``[]`` in nats."""
+    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
+        """Add the gradient of a step's mean loss to the model's parameters.
+
+        The batch is a function of ``step``, and so is what is drawn at random after torch's seed
+        was set for the step. The model is to be run in the context that ``precision`` makes.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +99,18 @@ class LoopSettings:
     checkpoint_every_seconds: float = 60.0
     metrics_every_steps: int = 1
     progress: Progress | None = None
+    selection: Selection | None = None
+    """Chooses the weights that the stage ends with, if its settings ask for evaluations; None: the
+    last ones."""
+
     write: Writer | None = None
     """Writes one checkpoint file durably; None: the disk's own."""
 
 
-class Trainer(Generic[P]):
+class Trainer:
     """Trains an adapter for one stage."""
 
-    def __init__(self, model: nn.Module, stage: Stage[P], *, settings: LoopSettings) -> None:
+    def __init__(self, model: nn.Module, stage: Stage, *, settings: LoopSettings) -> None:
         """Prepare the optimizer, and go back to the latest checkpoint where there is one.
 
         Raises:
@@ -109,11 +127,12 @@ class Trainer(Generic[P]):
             lr=self._optimizer_settings.learning_rate,
             weight_decay=self._optimizer_settings.weight_decay,
         )
+        self._best: dict[str, Tensor] | None = None
         self._state = self._resumed()
         self._unreported: list[float] = []
 
     def run(self) -> TrainingState:
-        """Train to the end of the stage.
+        """Train to the end of the stage, and put the weights in the model that it ends with.
 
         Raises:
             DivergedError: a loss or gradient became NaN or infinite.
@@ -125,14 +144,25 @@ class Trainer(Generic[P]):
         # Time counts from the checkpoint's own, so that what a crash lost is not charged twice.
         started = saved_at - self._state.seconds
         with own_random_state(self._device), stop_requests() as request:
-            while self._progress() < 1:
+            started += self._evaluate(due=not self._state.evaluations)
+            while not self._over():
+                before = self._progress()
                 self._step(started)
+                count = self._settings.stage.evaluations
+                due = is_due(count, before=before, after=self._progress())
+                started += self._evaluate(due=due)
                 self._stop_if_asked(request)
                 if time.monotonic() - saved_at >= self._settings.checkpoint_every_seconds:
                     self._save()
                     saved_at = time.monotonic()
         self._model.eval()
+        for name, weights in (self._best or {}).items():
+            self._parameters[name].data.copy_(weights)
         return self._state
+
+    def _over(self) -> bool:
+        patience = self._settings.stage.patience
+        return self._progress() >= 1 or out_of_patience(self._state.evaluations, patience)
 
     def _resumed(self) -> TrainingState:
         path = latest_checkpoint(self._settings.checkpoints)
@@ -144,8 +174,11 @@ class Trainer(Generic[P]):
                 optimizer=self._optimizer,
                 identity=self._settings.identity,
             )
+            self._best = load_best(path)
             logger.info("%s goes on after step %d", self._settings.label, state.step)
-        self._settings.metrics.forget_after(stage=self._settings.label, step=state.step)
+        self._settings.metrics.forget_after(
+            stage=self._settings.label, step=-1 if path is None else state.step
+        )
         return state
 
     def _progress(self) -> float:
@@ -159,35 +192,56 @@ class Trainer(Generic[P]):
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed(derive_seed(self._settings.seed, self._settings.label, "dropout", step))
-        loss, tokens = self._backward(self._stage.parts(step))
+        found = self._stage.backward(self._model, step, precision=self._precision)
         norm = float(
             nn.utils.clip_grad_norm_(
                 self._parameters.values(), self._optimizer_settings.max_grad_norm
             )
         )
-        self._require_finite(loss, norm)
+        self._require_finite(found.loss, norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._state = replace(
             self._state,
             step=step + 1,
             seconds=time.monotonic() - started,
-            tokens=self._state.tokens + tokens,
-            first_losses=(*self._state.first_losses, loss)[:LOSSES_KEPT],
-            last_losses=(*self._state.last_losses, loss)[-LOSSES_KEPT:],
+            tokens=self._state.tokens + found.tokens,
+            first_losses=(*self._state.first_losses, found.loss)[:LOSSES_KEPT],
+            last_losses=(*self._state.last_losses, found.loss)[-LOSSES_KEPT:],
         )
-        self._report(loss, norm=norm, rate=rate)
+        self._report(found.loss, norm=norm, rate=rate)
 
-    def _backward(self, parts: Sequence[P]) -> tuple[float, int]:
-        total = 0.0
-        for part in parts:
-            with torch.autocast(
-                self._device.type, dtype=torch.bfloat16, enabled=self._settings.autocast
-            ):
-                loss = self._stage.loss(self._model, part) * part.weight
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        return total, sum(part.tokens for part in parts)
+    def _evaluate(self, *, due: bool) -> float:
+        """Rank the development set, if that is due; keep the weights if they are the best so far.
+
+        Returns:
+            Seconds it took.
+        """
+        selection = self._settings.selection
+        if selection is None or not self._settings.stage.evaluations or not due:
+            return 0.0
+        began = time.monotonic()
+        self._model.eval()
+        with torch.no_grad(), self._precision():
+            scores = selection(self._model)
+        self._model.train()
+        found = Evaluation(step=self._state.step, scores=tuple(map(float, scores)))
+        self._state = replace(self._state, evaluations=(*self._state.evaluations, found))
+        if best_evaluation(self._state.evaluations) is found:
+            self._best = {
+                name: p.detach().to("cpu", copy=True) for name, p in self._parameters.items()
+            }
+        self._settings.metrics.append_evaluation(self._settings.label, found)
+        logger.info(
+            "%s: development nDCG@10 %.3f after step %d",
+            *(self._settings.label, found.score, found.step),
+        )
+        return time.monotonic() - began
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return torch.autocast(
+            self._device.type, dtype=torch.bfloat16, enabled=self._settings.autocast
+        )
 
     def _require_finite(self, loss: float, norm: float) -> None:
         if math.isfinite(loss) and math.isfinite(norm):
@@ -238,5 +292,6 @@ class Trainer(Generic[P]):
             parameters=self._parameters,
             optimizer=self._optimizer,
             identity=self._settings.identity,
+            best=self._best,
             write=self._settings.write,
         )

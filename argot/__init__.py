@@ -15,15 +15,25 @@ if TYPE_CHECKING:
     from argot.langchain import ArgotEmbeddings, ArgotRetriever
     from argot.project import Project
     from encoder.llm2vec import LLM2VecEncoder as Encoder
+    from encoder.shared_weights import EncoderWithGenerator, load_with_generator
 
-__all__ = ["ArgotEmbeddings", "ArgotRetriever", "Encoder", "Project"]
+__all__ = [
+    "ArgotEmbeddings",
+    "ArgotRetriever",
+    "Encoder",
+    "EncoderWithGenerator",
+    "Project",
+    "load_with_generator",
+]
 
 # Loaded on first use: `import argot` must not load torch or LangChain.
 _HOMES = {
     "ArgotEmbeddings": ("argot.langchain", "ArgotEmbeddings"),
     "ArgotRetriever": ("argot.langchain", "ArgotRetriever"),
     "Encoder": ("encoder.llm2vec", "LLM2VecEncoder"),
+    "EncoderWithGenerator": ("encoder.shared_weights", "EncoderWithGenerator"),
     "Project": ("argot.project", "Project"),
+    "load_with_generator": ("encoder.shared_weights", "load_with_generator"),
 }
 
 try:

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from adapters_training.adapt import adapt
-from adapters_training.config import AdaptSettings, SimcseSettings
+from adapters_training.config import AdaptSettings, SimcseSettings, StageSettings
 from adapters_training.config_dicts import settings_from_dict
+from adapters_training.contrastive_settings import ContrastiveSettings
+from adapters_training.development import DevelopmentSet
 from adapters_training.metrics import Progress
+from adapters_training.pairs import read_pairs
+from adapters_training.recipes import DEFAULT_RECIPE, lay_over, load_recipe
 from adapters_training.text_files import read_texts
+from adapters_training.training_text import TrainingText
 from argot.encoders import NamedEncoder, check_name, find_encoder
 from argot.errors import SettingsError
+from argot.judged_development import read_development_set
 from argot.project import Project
-from argot.report import training_report
+from argot.training_report import training_report
 from encoder.directory import read_any_spec, write_adapter_encoder
 from encoder.spec import EncodingSettings
 from indexing.catalog import Catalog
@@ -31,6 +37,9 @@ def adapt_project(
     *,
     name: str | None = None,
     text: Sequence[Path] = (),
+    pairs: Sequence[Path] = (),
+    development: Path | None = None,
+    development_split: str = "dev",
     settings: AdaptSettings | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -41,6 +50,10 @@ def adapt_project(
         project: Its ``[encoder]`` names the base model.
         name: Of the new encoder; None: the next free ``adapted-N``, or the run to resume.
         text: Folders, txt or jsonl files to learn from; none: what the project has indexed.
+        pairs: Labelled pairs, ``.jsonl`` or ``.jsonl.gz``; see `adapters_training.pairs`.
+        development: Folder in BEIR's layout whose judged queries choose the weights and tell
+            whether adaptation helped; None: a contrastive stage holds some of its pairs back.
+        development_split: Of its qrels.
         settings: Stages and how to run them; None: the project's ``[adapt]``.
         resume: Go on with a run that was interrupted.
         progress: Called after every step.
@@ -62,13 +75,17 @@ def adapt_project(
     run_folder = project.paths.runs / name
     texts = read_texts(list(text)) if text else exported_texts(project, run_folder)
     encoding = encoding_settings(project, base)
+    settings = matched(settings or adapt_settings(project), encoding)
+    judged = judged_set(development, split=development_split, encoding=encoding, settings=settings)
     project.paths.make_state()
     with hold_lock(project.paths.runs / f"{name}.lock", what=f"the training run {name}"):
         made = adapt(
             base,
             texts,
-            settings=matched(settings or adapt_settings(project), encoding),
+            settings=settings,
             run_folder=run_folder,
+            pairs=read_pairs(pairs),
+            development=judged,
             resume=resume,
             progress=progress,
         )
@@ -83,6 +100,30 @@ def adapt_project(
     )
     training_report(run_folder)
     return NamedEncoder(name, target, spec)
+
+
+def judged_set(
+    folder: Path | None, *, split: str, encoding: EncodingSettings, settings: AdaptSettings
+) -> DevelopmentSet | None:
+    """Read the user's own development queries; None where none are given.
+
+    Raises:
+        SettingsError: they are given, and the settings take none of them.
+    """
+    if folder is None:
+        return None
+    if not settings.development_queries:
+        raise SettingsError(
+            f"`development_queries` in [adapt] must be above 0 to use those of {folder}; got 0"
+        )
+    return read_development_set(
+        folder,
+        split=split,
+        query_instruction=encoding.query_instruction,
+        max_queries=settings.development_queries,
+        max_passages=settings.development_passages,
+        seed=settings.seed,
+    )
 
 
 def base_model(project: Project) -> Path:
@@ -106,32 +147,63 @@ def base_model(project: Project) -> Path:
     return folder
 
 
-def adapt_settings(project: Project, **changes: Any) -> AdaptSettings:  # noqa: ANN401 - of any stage
-    """Read ``[adapt]``, with changes to every stage laid over it.
+def adapt_settings(
+    project: Project,
+    *,
+    recipe: str | Path | None = None,
+    stages: Sequence[str] = (),
+    **changes: Any,  # noqa: ANN401 - of any stage
+) -> AdaptSettings:
+    """Read a recipe, with ``[adapt]`` laid over it, and changes to every stage over that.
+
+    Args:
+        project: Its ``[adapt]`` may name a recipe too.
+        recipe: Name or file; None: the project's, else the default one.
+        stages: Kinds to train, in order; none: all.
+        changes: New values; None keeps a value.
 
     Raises:
-        SettingsError: a setting is unknown or wrong.
+        SettingsError: there is no such recipe, or a setting is unknown or wrong.
     """
+    own = dict(project.settings.adapt)
+    named = str(own.pop("recipe", DEFAULT_RECIPE))
     try:
-        settings = settings_from_dict(project.settings.adapt)
+        loaded = load_recipe(recipe) if recipe else load_recipe(named, beside=project.paths.root)
+        table = lay_over(loaded, own)
+        if stages:  # of a kind that [adapt] leaves out the recipe may still have one
+            known = [*table.get("stages", ()), *loaded.get("stages", ())]
+            table = lay_over({**table, "stages": known}, {"stages": [*stages]})
+        settings = settings_from_dict(table)
         wanted = {key: value for key, value in changes.items() if value is not None}
-        stages = tuple(dataclasses.replace(stage, **wanted) for stage in settings.stages)
-        return dataclasses.replace(settings, stages=stages)
+        changed = tuple(dataclasses.replace(stage, **wanted) for stage in settings.stages)
+        return dataclasses.replace(settings, stages=changed)
     except ValueError as exc:
         raise SettingsError(f"[adapt]: {exc}") from exc
 
 
 def matched(settings: AdaptSettings, encoding: EncodingSettings) -> AdaptSettings:
-    """Let SimCSE train the very vector that the encoder will give."""
-    stages = tuple(
-        dataclasses.replace(
+    """Let the stages train the very vectors that the encoder will give."""
+    return dataclasses.replace(
+        settings,
+        causal=encoding.causal,
+        stages=tuple(matched_stage(stage, encoding) for stage in settings.stages),
+    )
+
+
+def matched_stage(stage: StageSettings, encoding: EncodingSettings) -> StageSettings:
+    """Give a stage the encoder's pooling and instructions, where it has any."""
+    if isinstance(stage, SimcseSettings):
+        return dataclasses.replace(
             stage, pooling=encoding.pooling, instruction=encoding.document_instruction
         )
-        if isinstance(stage, SimcseSettings)
-        else stage
-        for stage in settings.stages
-    )
-    return dataclasses.replace(settings, stages=stages)
+    if isinstance(stage, ContrastiveSettings):
+        return dataclasses.replace(
+            stage,
+            pooling=encoding.pooling,
+            query_instruction=encoding.query_instruction,
+            document_instruction=encoding.document_instruction,
+        )
+    return stage
 
 
 def encoding_settings(project: Project, base: Path) -> EncodingSettings:
@@ -143,7 +215,7 @@ def encoding_settings(project: Project, base: Path) -> EncodingSettings:
     return dataclasses.replace(read_any_spec(base).settings, **changes)
 
 
-def exported_texts(project: Project, run_folder: Path) -> Iterator[str]:
+def exported_texts(project: Project, run_folder: Path) -> Iterator[TrainingText]:
     """Write what is indexed to ``text.jsonl`` in the run's folder, once, and read it.
 
     A resumed run reads the same text, whatever was ingested since.
@@ -154,23 +226,42 @@ def exported_texts(project: Project, run_folder: Path) -> Iterator[str]:
     path = run_folder / "text.jsonl"
     # Without run.json no training has begun, and the text may be an older one.
     if not (path.is_file() and (run_folder / "run.json").is_file()):
-        version = live_version(project.paths.indexes)
-        if version is None:
-            raise NoIndexError(
-                "adapting needs text: nothing is indexed yet and no --text is given\n"
-                "hint: run `argot ingest` first, or give --text PATH"
-            )
+        texts = indexed_texts(project)
         run_folder.mkdir(parents=True, exist_ok=True)
         aside = path.with_name("text.jsonl.unfinished")
-        with (
-            Catalog(project.paths.catalog_url(project.settings.catalog.url)) as catalog,
-            aside.open("w", encoding="utf-8") as file,
-        ):
-            for document in catalog.indexed_documents(version=version):
-                for chunk in document.chunks:
-                    file.write(json.dumps({"text": chunk.encoded_text}, ensure_ascii=False) + "\n")
+        with aside.open("w", encoding="utf-8") as file:
+            for text in texts:
+                file.write(json.dumps(dataclasses.asdict(text), ensure_ascii=False) + "\n")
         aside.rename(path)
     return read_texts([path])
+
+
+def indexed_texts(project: Project) -> Iterator[TrainingText]:
+    """Read what is indexed, chunk by chunk.
+
+    Raises:
+        NoIndexError: nothing is indexed.
+    """
+    version = live_version(project.paths.indexes)
+    if version is None:
+        raise NoIndexError(
+            "adapting needs text: nothing is indexed yet and no --text is given\n"
+            "hint: run `argot ingest` first, or give --text PATH"
+        )
+    return version_texts(project, version)
+
+
+def version_texts(project: Project, version: str) -> Iterator[TrainingText]:
+    """Read the chunks of an index version."""
+    with Catalog(project.paths.catalog_url(project.settings.catalog.url)) as catalog:
+        for document in catalog.indexed_documents(version=version):
+            for chunk in document.chunks:
+                yield TrainingText(
+                    text=chunk.text,
+                    title=document.document.title or "",
+                    headings=chunk.heading_path,
+                    source=document.source,
+                )
 
 
 def next_name(project: Project, *, resume: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from argot.errors import SettingsError
 from argot.paths import ProjectPaths
@@ -16,6 +16,7 @@ from encoder.spec import EncoderSpec
 
 if TYPE_CHECKING:
     from encoder.llm2vec import LLM2VecEncoder
+    from encoder.shared_weights import EncoderWithGenerator
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -89,8 +90,45 @@ def load_encoder(choice: EncoderChoice, paths: ProjectPaths | None) -> "LLM2VecE
     if not choice.model:
         return None
     folder = find_encoder(choice.model, paths)
-    with without_garbage_collection():
-        return _load(folder, choice)
+    with errors_of_settings(), without_garbage_collection():
+        from encoder.llm2vec import LLM2VecEncoder
+
+        return LLM2VecEncoder.load(folder, **encoder_options(choice))
+
+
+def load_encoder_with_generator(
+    choice: EncoderChoice, paths: ProjectPaths | None
+) -> "EncoderWithGenerator":
+    """Load the encoder a project has chosen, and its base model as a generator. Loads torch.
+
+    Raises:
+        SettingsError: no model is chosen. Also what `load_encoder` raises.
+    """
+    if not choice.model:
+        raise SettingsError(
+            "a generator needs a model; [encoder] names none\n"
+            "hint: set `model` to an encoder of the project or a decoder checkpoint"
+        )
+    folder = find_encoder(choice.model, paths)
+    with errors_of_settings(), without_garbage_collection():
+        from encoder.shared_weights import load_with_generator
+
+        return load_with_generator(folder, **encoder_options(choice))
+
+
+def encoder_options(choice: EncoderChoice) -> dict[str, Any]:
+    """Name what a project says about its encoder as loading takes it."""
+    return {
+        "causal": choice.causal,
+        "pooling": choice.pooling,
+        "query_instruction": choice.query_instruction,
+        "document_instruction": choice.document_instruction,
+        "max_tokens": choice.max_tokens,
+        "dtype": choice.dtype,
+        "device": choice.device,
+        "attention": choice.attention,
+        "token_budget": choice.token_budget,
+    }
 
 
 @contextmanager
@@ -105,26 +143,19 @@ def without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _load(folder: Path, choice: EncoderChoice) -> "LLM2VecEncoder":
+@contextmanager
+def errors_of_settings() -> Iterator[None]:
+    """Turn what a wrong setting or a missing library raises into what the user can act on.
+
+    Raises:
+        SettingsError: in place of it.
+    """
     try:
-        from encoder.llm2vec import LLM2VecEncoder
+        yield
     except ImportError as exc:
         raise SettingsError(
             f"encoding with a model needs torch and transformers: {exc}\n"
             "hint: pip install 'argot-search[encode]', or search by words: --mode sparse"
         ) from exc
-    try:
-        return LLM2VecEncoder.load(
-            folder,
-            causal=choice.causal,
-            pooling=choice.pooling,
-            query_instruction=choice.query_instruction,
-            document_instruction=choice.document_instruction,
-            max_tokens=choice.max_tokens,
-            dtype=choice.dtype,
-            device=choice.device,
-            attention=choice.attention,
-            token_budget=choice.token_budget,
-        )
     except (ValueError, RuntimeError) as exc:  # torch: no such device, not enough memory
         raise SettingsError(f"[encoder]: {exc}") from exc

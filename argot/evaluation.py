@@ -1,10 +1,11 @@
-"""Measure retrieval: a project's index, or any encoder on any judged collection."""
+"""Measure a project's index; or any encoder on judged documents, scored pairs or tagged words."""
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,14 @@ from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder
 from retriever.evaluation import DEFAULT_METRICS, EvaluationReport, evaluate
 from retriever.judgements import Judgements, read_beir
+from retriever.resampling import Measured
 from retriever.search import Searcher
 from retriever.settings import Mode, SearchSettings
+from retriever.sts import ScoredPairs, measure_similarity
+from retriever.tagging import TaggedSentences, TaggingReport, score_tags
+
+if TYPE_CHECKING:
+    from encoder.words import WordEncoder
 
 SEED = 0
 """Of the bootstrap, so that a measurement can be repeated to the digit."""
@@ -103,3 +110,43 @@ def evaluate_collection(
                 report, done.added, len(done.failed), indexed, monotonic() - began
             )
     return results
+
+
+def evaluate_similarity(
+    dense: DenseEncoder, pairs: ScoredPairs, *, dimensions: int | None = None
+) -> Measured:
+    """Measure Spearman's correlation of cosines with scores, in [-1, 1].
+
+    Both sentences are encoded as documents: neither of them looks for the other.
+    """
+    # A sentence in several pairs is encoded once.
+    position = {text: i for i, text in enumerate(dict.fromkeys(pairs.first + pairs.second))}
+    vectors = dense.encode_documents(list(position), dimensions=dimensions)
+    return measure_similarity(
+        vectors[[position[text] for text in pairs.first]],
+        vectors[[position[text] for text in pairs.second]],
+        pairs.scores,
+        rng=np.random.default_rng(SEED),
+    )
+
+
+def evaluate_tagging(
+    encoder: "WordEncoder",
+    *,
+    train: TaggedSentences,
+    test: TaggedSentences,
+    shift: bool = False,
+) -> TaggingReport:
+    """Train a linear probe on the frozen states of one set of words and measure it on another.
+
+    Args:
+        encoder: Stays as it is.
+        train: Words the probe learns from.
+        test: Words it is measured on.
+        shift: Take the states one position before each token, where MNTP predicts it.
+    """
+    from adapters_training.token_probe import train_probe
+
+    probe = train_probe(encoder.encode_words(train.words, shift=shift), train.tags)
+    predicted = probe.predict(encoder.encode_words(test.words, shift=shift))
+    return score_tags(test, predicted, rng=np.random.default_rng(SEED))

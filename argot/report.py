@@ -2,8 +2,7 @@
 
 import html
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,23 +32,6 @@ class Row:
     note: str = ""
 
 
-def training_report(run_folder: Path) -> Path:
-    """Draw a run's training curves; return the HTML file beside its metrics."""
-    path = run_folder / "report.html"
-    write_report(
-        path,
-        title=f"Adaptation {run_folder.name}",
-        parts=[("Training", training_curves(read_metrics(run_folder / "metrics.jsonl")))],
-    )
-    return path
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of metrics.jsonl."""
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
-
-
 def write_report(path: Path, *, title: str, parts: Sequence[tuple[str, str]]) -> None:
     """Write sections of ready HTML under their headings."""
     sections = "\n".join(f"<h2>{html.escape(name)}</h2>\n{body}" for name, body in parts)
@@ -58,23 +40,6 @@ def write_report(path: Path, *, title: str, parts: Sequence[tuple[str, str]]) ->
         f"</title>\n<style>{STYLE}</style>\n<h1>{html.escape(title)}</h1>\n{sections}\n</html>\n",
         encoding="utf-8",
     )
-
-
-def training_curves(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Draw the loss of each stage over its steps, as SVG."""
-    from matplotlib.figure import Figure
-
-    stages = list(dict.fromkeys(line["stage"] for line in metrics))
-    figure = Figure(figsize=(4.5 * max(len(stages), 1), 3.2), layout="constrained")
-    for position, stage in enumerate(stages, start=1):
-        lines = [line for line in metrics if line["stage"] == stage]
-        axes = figure.add_subplot(1, len(stages), position)
-        axes.plot([line["step"] for line in lines], [line["loss"] for line in lines])
-        axes.set_title(stage)
-        axes.set_xlabel("step")
-        axes.set_ylabel("loss (nats)")
-        axes.grid(alpha=0.3)
-    return as_svg(figure)
 
 
 def comparison(rows: Sequence[Row]) -> str:

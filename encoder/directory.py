@@ -100,25 +100,38 @@ def checkpoint_spec(folder: Path) -> EncoderSpec:
     )
 
 
-def weights_folder(folder: Path, spec: EncoderSpec) -> Weights:
+def weights_folder(folder: Path, spec: EncoderSpec, *, base: Path | None = None) -> Weights:
     """Find an encoder's parts, and check that they are those the spec was made of.
 
+    Args:
+        folder: The encoder.
+        spec: What it is.
+        base: Where its base model lies now; None: where the spec says. Adapter form only.
+
     Raises:
-        ModelFolderError: a part is missing or was changed since.
+        ModelFolderError: a part is missing or was changed since, or there is no base to name.
     """
+    if base is not None and spec.form != "adapter":
+        raise ModelFolderError(
+            f"a base model is named for an encoder in adapter form; {folder} is {spec.form}"
+        )
     if spec.form == "checkpoint":
         return Weights(model=folder, adapters=(), tokenizer=folder)
     _expect(digest_tokenizer(folder), spec.tokenizer_digest, what=f"the tokenizer in {folder}")
     if spec.form == "merged":
         _expect(digest_weights(folder), spec.weights_digest, what=f"the weights in {folder}")
         return Weights(model=folder, adapters=(), tokenizer=folder)
-    base = (folder / spec.base_path).resolve()
+    base = (base or folder / spec.base_path).resolve()
     if not base.is_dir():
         raise ModelFolderError(
             f"the base model of {folder} must be at {base}, where there is no folder\n"
-            "hint: move it back, or use the merged form: `argot encoders export NAME --merged DIR`"
+            "hint: move it back, or say where it is: "
+            f"`argot encoders export {folder} --adapter DIR --base FOLDER`"
         )
     _expect(digest_weights(base), spec.base_digest, what=f"the base model {base}")
+    if is_summed(spec):
+        _expect(digest_adapter(folder), spec.weights_digest, what=f"the adapter {folder}")
+        return Weights(model=base, adapters=(folder,), tokenizer=folder)
     adapters = tuple(
         adapter_folder(folder, position, entry.name) for position, entry in enumerate(spec.adapters)
     )
@@ -153,9 +166,7 @@ def write_adapter_encoder(
     """
     base_spec = read_any_spec(base)
     base_weights = weights_folder(base, base_spec)
-    # A merged base has no adapters left to copy: they are in its weights.
-    names = [entry.name for entry in base_spec.adapters] if base_weights.adapters else []
-    stack = [*zip(names, base_weights.adapters, strict=True), *adapters]
+    stack = [*zip(adapter_names(base_spec), base_weights.adapters, strict=True), *adapters]
     entries = tuple(
         AdapterEntry(name=name, digest=digest_adapter(folder)) for name, folder in stack
     )
@@ -164,7 +175,9 @@ def write_adapter_encoder(
         settings=settings,
         form="adapter",
         base_path=relative_path(base_weights.model, target),
-        base_digest=base_spec.weights_digest or base_spec.base_digest,
+        base_digest=(
+            base_spec.weights_digest if base_spec.form == "merged" else base_spec.base_digest
+        ),
         adapters=entries,
         weights_digest="",
         lineage=lineage,
@@ -183,25 +196,17 @@ def write_adapter_encoder(
     return spec
 
 
-def copy_adapter_encoder(source: Path, target: Path) -> None:
-    """Copy an encoder in adapter form elsewhere; it keeps pointing at its base model.
+def is_summed(spec: EncoderSpec) -> bool:
+    """Tell whether an encoder in adapter form holds its stack as one adapter, beside the spec."""
+    return spec.form == "adapter" and bool(spec.weights_digest)
 
-    Raises:
-        ModelFolderError: the source has no adapter form, or the target exists.
-    """
-    spec = read_any_spec(source)
-    if spec.form != "adapter":
-        raise ModelFolderError(
-            f"only an encoder in adapter form can be copied so; {source} is {spec.form}\n"
-            "hint: export it with --merged"
-        )
-    weights = weights_folder(source, spec)
 
-    def fill(folder: Path) -> None:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-        write_spec(folder, replace(spec, base_path=relative_path(weights.model, target)))
-
-    write_directory(target, fill)
+def adapter_names(spec: EncoderSpec) -> list[str]:
+    """Name the adapters that an encoder's directory holds; merged ones are in its weights."""
+    names = [entry.name for entry in spec.adapters]
+    if is_summed(spec):
+        return ["-".join(names)]
+    return names if spec.form == "adapter" else []
 
 
 def write_directory(target: Path, fill: Callable[[Path], None]) -> None:

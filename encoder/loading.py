@@ -24,14 +24,27 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from encoder.attention import make_bidirectional, set_causal
+from encoder.attention import (
+    drops_in_training,
+    make_bidirectional,
+    refuse_causal_only,
+    set_causal,
+    widen_flash_window,
+)
 from encoder.directory import check_checkpoint
 from encoder.errors import ModelFolderError
 from encoder.hardware import choose_attention, choose_device, choose_dtype
 from encoder.spec import VOCABULARY_FILES
 
+logger = logging.getLogger(__name__)
+
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, StrictDataclassError)
 """What transformers raises over a file that is not what it should be."""
+
+
+DROPOUT_NAMES = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob")
+NO_ATTENTION_DROPOUT = {"diffllama"}
+"""Families whose code refuses to be built with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +85,18 @@ def load_decoder(
     check_checkpoint(folder)
     device = device or choose_device()
     config = read_config(folder)
+    dtype = dtype or choose_dtype(device)
+    attention = attention or choose_attention(device, dtype=dtype)
     set_causal(config, causal=causal)
+    if not causal:
+        refuse_causal_only(config)
+        widen_flash_window(config, attention=attention)
     if attention_dropout:
         set_attention_dropout(config, attention_dropout)
-    dtype = dtype or choose_dtype(device)
     options: dict[str, Any] = {
         "config": config,
         "dtype": dtype,
-        "attn_implementation": attention or choose_attention(device, dtype=dtype),
+        "attn_implementation": attention,
         "use_safetensors": True,
         "local_files_only": True,
         "trust_remote_code": False,
@@ -101,6 +118,8 @@ def load_decoder(
     model.to(device).eval()
     if not causal:
         make_bidirectional(model)
+    if attention_dropout:
+        set_module_dropout(model, attention_dropout)
     return Decoder(model=model, tokenizer=load_tokenizer(tokenizer or folder))
 
 
@@ -141,17 +160,28 @@ def no_load_report() -> Iterator[None]:
 
 
 def set_attention_dropout(config: PretrainedConfig, probability: float) -> None:
-    """Set the dropout of attention weights before the model is built.
-
-    Raises:
-        ModelFolderError: this architecture has none.
-    """
+    """Set the dropout of attention weights, before the model is built, where a config has it."""
     text_config = config.get_text_config()
-    for name in ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob"):
-        if hasattr(text_config, name):
+    for name in DROPOUT_NAMES:
+        if hasattr(text_config, name) and text_config.model_type not in NO_ATTENTION_DROPOUT:
             setattr(text_config, name, probability)
-            return
-    raise ModelFolderError(f"{config.model_type} models have no attention dropout to set")
+
+
+def set_module_dropout(model: PreTrainedModel, probability: float) -> None:
+    """Set the dropout of attention weights where modules don't read it from the config.
+
+    Where even that changes nothing, as in Falcon, it is logged: training goes on with the dropout
+    of the adapters alone.
+    """
+    for module in model.modules():
+        # ERNIE 4.5 writes 0 here whatever its config says.
+        if isinstance(getattr(module, "attention_dropout", None), int | float):
+            setattr(module, "attention_dropout", probability)  # noqa: B010 - modules declare none
+    if not drops_in_training(model):
+        logger.warning(
+            "attention dropout has no effect in %s; only the adapters' own dropout makes views",
+            type(model).__name__,
+        )
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -7,7 +7,7 @@ Source: Hu et al. 2021, LoRA, arXiv:2106.09685: W + (alpha / r) B A.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,14 @@ from transformers.pytorch_utils import Conv1D
 from encoder.errors import ModelFolderError
 
 UNSUPPORTED = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias")
+HEAD_PREFIXES = (
+    "base_model.model.",
+    "model.",
+    "transformer.",
+    "gpt_neox.",
+    "gpt_neox_japanese.",
+    "biogpt.",
+)
 LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
 
 
@@ -32,6 +40,11 @@ class Factors:
 
     down: Tensor
     """``[rank, in]``."""
+
+    @property
+    def rank(self) -> int:
+        """Inner dimension of the product."""
+        return self.down.shape[0]
 
 
 @torch.no_grad()
@@ -46,28 +59,59 @@ def merge_adapters(model: nn.Module, adapters: Iterable[Path]) -> None:
         ModelFolderError: a folder is no plain LoRA adapter, or adapts a weight the model does not
             have.
     """
+    for name, change in fit_changes(model, sum_adapters(adapters)).items():
+        module = model.get_submodule(name)
+        weight = module.get_parameter("weight")
+        target = weight.T if isinstance(module, Conv1D) else weight
+        up, down = change.up.to(weight.device), change.down.to(weight.device)
+        target.copy_(torch.addmm(target.float(), up, down))
+
+
+def sum_adapters(adapters: Iterable[Path]) -> dict[str, Factors]:
+    """Sum adapters exactly: with their ranks side by side, one product is the whole stack.
+
+    Returns:
+        The change of each weight, by the bare name of its module.
+
+    Raises:
+        ModelFolderError: a folder is no plain LoRA adapter.
+    """
     stacks: dict[str, list[Factors]] = {}
     for folder in adapters:
         for name, factors in adapter_factors(folder).items():
             stacks.setdefault(name, []).append(factors)
-    modules = {bare_name(name): module for name, module in model.named_modules()}
-    for name, stack in stacks.items():
-        module = modules.get(name)
+    return {
+        name: Factors(
+            up=torch.cat([factors.up for factors in stack], dim=1),
+            down=torch.cat([factors.down for factors in stack], dim=0),
+        )
+        for name, stack in stacks.items()
+    }
+
+
+def fit_changes(model: nn.Module, changes: Mapping[str, Factors]) -> dict[str, Factors]:
+    """Find the modules that changes are for: the same changes by the modules' names in the model.
+
+    Raises:
+        ModelFolderError: the model has no such module, or its weight has another shape.
+    """
+    modules = {bare_name(name): (name, module) for name, module in model.named_modules()}
+    fitted: dict[str, Factors] = {}
+    for bare, change in changes.items():
+        name, module = modules.get(bare, ("", None))
         weight = getattr(module, "weight", None)
         if not isinstance(weight, Tensor):
             raise ModelFolderError(
-                f"an adapter must fit its base model, which has no {name} to adapt"
+                f"an adapter must fit its base model, which has no {bare} to adapt"
             )
-        # Ranks side by side: one product sums the whole stack.
-        up = torch.cat([factors.up for factors in stack], dim=1).to(weight.device)
-        down = torch.cat([factors.down for factors in stack], dim=0).to(weight.device)
-        target = weight.T if isinstance(module, Conv1D) else weight
-        if target.shape != (up.shape[0], down.shape[1]):
+        shape = (weight.T if isinstance(module, Conv1D) else weight).shape
+        if shape != (change.up.shape[0], change.down.shape[1]):
             raise ModelFolderError(
-                f"an adapter must fit its base model; {name} is {tuple(target.shape)} there and "
-                f"{(up.shape[0], down.shape[1])} in the adapter"
+                f"an adapter must fit its base model; {bare} is {tuple(shape)} there and "
+                f"{(change.up.shape[0], change.down.shape[1])} in the adapter"
             )
-        target.copy_(torch.addmm(target.float(), up, down))
+        fitted[name] = change
+    return fitted
 
 
 def adapter_factors(folder: Path) -> dict[str, Factors]:
@@ -101,6 +145,6 @@ def adapter_factors(folder: Path) -> dict[str, Factors]:
 
 def bare_name(name: str) -> str:
     """Strip what peft and a language-model head put before a decoder's module name."""
-    for prefix in ("base_model.model.", "model.", "gpt_neox.", "transformer."):
+    for prefix in HEAD_PREFIXES:
         name = name.removeprefix(prefix)
     return name

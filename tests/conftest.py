@@ -1,16 +1,46 @@
 """What every test may use."""
 
+import ast
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once with each family of decoders, hybrid or family that is refused.
+
+    The lists are read and not imported: that would take torch, for tests that may not even run.
+    """
+    if "family" in metafunc.fixturenames:
+        slow = [pytest.param(name, marks=pytest.mark.slow) for name in names_in("MORE_FAMILIES")]
+        metafunc.parametrize("family", [*names_in("FAMILIES"), *slow])
+    if "hybrid" in metafunc.fixturenames:
+        metafunc.parametrize("hybrid", names_in("HYBRIDS"))
+    if "causal_only" in metafunc.fixturenames:
+        metafunc.parametrize("causal_only", names_in("CAUSAL_ONLY"))
+
+
+def names_in(dictionary: str) -> list[str]:
+    """The keys of a dictionary that stands in tests/tiny_models.py."""
+    source = (REPOSITORY / "tests/tiny_models.py").read_text(encoding="utf-8")
+    return [
+        str(key.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
+        if isinstance(node.target, ast.Name) and node.target.id == dictionary
+        for key in node.value.keys
+        if isinstance(key, ast.Constant)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +62,24 @@ def tiny_decoder_folder(tiny_models: ModuleType, tmp_path_factory: pytest.TempPa
     """A tiny random Llama checkpoint."""
     folder: Path = tiny_models.write_tiny_decoder(tmp_path_factory.mktemp("tiny-llama"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_decoder(
+    tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Write a tiny decoder of a family, with changes to its sizes; each once in a session."""
+    folders: dict[str, Path] = {}
+
+    def write(family: str, **changes: Any) -> Path:
+        key = f"{family} {changes}"
+        if key not in folders:
+            folders[key] = tiny_models.write_tiny_decoder(
+                tmp_path_factory.mktemp(family), family, **changes
+            )
+        return folders[key]
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -19,15 +19,9 @@ from argot.encoders import load_encoder
 from argot.errors import SettingsError
 from argot.evaluation import evaluate_collection, evaluate_searcher
 from argot.project import Project
-from argot.report import (
-    Row,
-    comparison,
-    read_metrics,
-    table,
-    training_curves,
-    write_report,
-)
+from argot.report import Row, comparison, table, write_report
 from argot.settings import EncoderChoice
+from argot.training_report import read_metrics, training_curves
 from retriever.evaluation import EvaluationReport
 from retriever.judgements import read_beir
 from retriever.settings import Mode

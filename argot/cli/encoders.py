@@ -7,7 +7,8 @@ import click
 
 from argot.cli.output import find_project, json_option, print_json, project_option, say
 from argot.encoders import NamedEncoder, find_encoder, list_encoders
-from argot.errors import SettingsError
+from argot.errors import NoProjectError, SettingsError
+from argot.paths import ProjectPaths
 from encoder.directory import read_any_spec
 
 
@@ -64,33 +65,69 @@ def show(name: str, *, as_json: bool, folder: Path | None) -> None:
 
 @command.command("export")
 @click.argument("name")
-@click.option("--merged", type=click.Path(path_type=Path), help="Write one model folder here.")
 @click.option(
-    "--adapter", type=click.Path(path_type=Path), help="Write base path and adapters here."
+    "--merged", type=click.Path(path_type=Path), metavar="DIR", help="Write one model folder here."
+)
+@click.option(
+    "--adapter",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write all stages as one LoRA adapter here.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Of the merged weights; default: as the base model's are stored.",
+)
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Where the base model lies now, if it was moved.",
 )
 @project_option
-def export(name: str, *, merged: Path | None, adapter: Path | None, folder: Path | None) -> None:
-    """Copy an encoder out of the project.
+def export(
+    name: str,
+    *,
+    merged: Path | None,
+    adapter: Path | None,
+    dtype: str | None,
+    base: Path | None,
+    folder: Path | None,
+) -> None:
+    """Write an encoder as one folder, with a model card.
 
     The merged folder loads in sentence-transformers and transformers too, with the same vectors,
-    and needs no base model beside it. The adapter folder is small and loads in Argot only.
+    and needs no base model beside it. The adapter folder is small and needs its base model: it
+    loads in Argot, and in peft. An index built with one form is searched with the other.
     """
     if (merged is None) == (adapter is None):
         raise click.UsageError("give either --merged DIR or --adapter DIR")
-    source = find_encoder(name, find_project(folder).paths)
+    if adapter is not None and dtype is not None:
+        raise click.UsageError("--dtype is for --merged; an adapter is written in float32")
+    source = find_encoder(name, paths_if_any(folder))
+    try:
+        from encoder.export import export_adapter, export_merged
+        from encoder.llm2vec import as_dtype
+    except ImportError as exc:
+        raise SettingsError(
+            f"exporting needs torch: {exc}\nhint: pip install 'argot-search[encode]'"
+        ) from exc
     if merged is not None:
-        try:
-            from encoder.export import export_merged
-        except ImportError as exc:
-            raise SettingsError(
-                f"merging needs torch: {exc}\nhint: pip install 'argot-search[encode]'"
-            ) from exc
-        export_merged(source, merged)
+        export_merged(source, merged, dtype=as_dtype(dtype), base=base)
     elif adapter is not None:
-        from encoder.directory import copy_adapter_encoder
-
-        copy_adapter_encoder(source, adapter)
+        export_adapter(source, adapter, base=base)
     say(f"wrote {merged or adapter}")
+
+
+def paths_if_any(folder: Path | None) -> ProjectPaths | None:
+    """Find the project; None outside of one, where an encoder is named by its folder."""
+    try:
+        return find_project(folder).paths
+    except NoProjectError:
+        if folder is not None:
+            raise
+        return None
 
 
 def summary(encoder: NamedEncoder, chosen: str) -> dict[str, object]:

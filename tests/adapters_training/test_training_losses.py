@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from adapters_training.config import LoraSettings, SimcseSettings
 from adapters_training.lora import ByteDropout, attach_lora
-from adapters_training.losses import info_nce, masked_logits, mntp_loss
-from adapters_training.simcse import SimcseStage, dropout_views
+from adapters_training.losses import info_nce, masked_logits, matryoshka_info_nce, mntp_loss
+from adapters_training.simcse import SimcseStage
+from adapters_training.text_chunks import chunk_texts, encode_chunk
 from encoder.loading import load_decoder
 
 pytestmark = pytest.mark.torch
@@ -62,17 +63,44 @@ def test_info_nce_by_hand():
     assert float(info_nce(queries, passages, temperature=0.5)) == pytest.approx(expected)
 
 
-def test_info_nce_takes_several_passages_of_a_query_the_first_one_positive():
+def test_info_nce_finds_each_positive_and_leaves_out_what_is_excluded():
     vectors = functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)))
-    queries = vectors[::3]
+    queries, positives = vectors[::3], torch.tensor([0, 3])
     scores = queries @ vectors.T / 0.1
-    expected = functional.cross_entropy(scores, torch.tensor([0, 3]))
-    assert torch.allclose(info_nce(queries, vectors, temperature=0.1), expected)
+    expected = functional.cross_entropy(scores, positives)
+    found = info_nce(queries, vectors, temperature=0.1, positives=positives)
+    assert torch.allclose(found, expected)
+    excluded = torch.zeros(2, 6, dtype=torch.bool)
+    excluded[:, [1, 4]] = True
+    expected = functional.cross_entropy(scores[:, [0, 2, 3, 5]], torch.tensor([0, 2]))
+    found = info_nce(queries, vectors, temperature=0.1, positives=positives, excluded=excluded)
+    assert torch.allclose(found, expected)
+
+
+def test_a_passage_far_above_the_positive_is_no_negative():
+    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    passages = torch.tensor([[0.6, 0.8], [1.0, 0.0]])  # the first query likes the second's better
+    strict = float(info_nce(queries, passages, temperature=1.0, margin=0.1))
+    assert strict == 0.0, "each query has its positive alone left"
+    lenient = float(info_nce(queries, passages, temperature=1.0, margin=0.9))
+    assert lenient == float(info_nce(queries, passages, temperature=1.0))
+    assert strict < lenient
 
 
 def test_info_nce_refuses_passages_that_belong_to_no_query():
     with pytest.raises(ValueError, match="got 3 passages for 2 queries"):
         info_nce(torch.eye(2), torch.ones(3, 2), temperature=1.0)
+
+
+def test_matryoshka_averages_the_loss_of_each_width():
+    vectors = functional.normalize(torch.randn(8, 6, generator=torch.Generator().manual_seed(1)))
+    queries, passages = vectors[:4], vectors[4:]
+    narrow = info_nce(
+        functional.normalize(queries[:, :2]), functional.normalize(passages[:, :2]), temperature=0.1
+    )
+    full = info_nce(queries, passages, temperature=0.1)
+    found = matryoshka_info_nce(queries, passages, widths=(2, 6, 99), temperature=0.1)
+    assert torch.allclose(found, (narrow + full) / 2)
 
 
 @pytest.mark.parametrize(
@@ -98,10 +126,12 @@ def test_two_views_of_a_text_differ_in_training_and_are_equal_without_dropout(
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # at its start of zero the adapter's dropout has no effect
             torch.nn.init.normal_(parameter.data, std=0.1)
-    (part,) = SimcseStage(sentences, decoder.tokenizer, settings=settings, seed=0).parts(0)
-    first, second = dropout_views(model.train(), part, pooling="mean")
+    rows = SimcseStage(sentences, decoder.tokenizer, settings=settings, seed=0).rows(0)
+    (chunk,) = chunk_texts([*rows, *rows], pad_id=0)
+    order = torch.tensor(chunk.positions).argsort()
+    first, second = encode_chunk(model.train(), chunk, pooling="mean")[order].chunk(2)
     assert ((first - second).abs().amax(dim=1) > 1e-4).all()
-    first, second = dropout_views(model.eval(), part, pooling="mean")
+    first, second = encode_chunk(model.eval(), chunk, pooling="mean")[order].chunk(2)
     assert torch.allclose(first, second, atol=1e-6)
 
 
@@ -111,7 +141,8 @@ def test_padding_and_the_instruction_are_not_pooled(
     decoder = load_decoder(tiny_decoder_folder, dtype=torch.float32, device="cpu")
     settings = SimcseSettings(batch_size=2, instruction="find this: ")
     texts = ["a wing", "every employee takes thirty days of leave in every year"]
-    (part,) = SimcseStage(texts, decoder.tokenizer, settings=settings, seed=0).parts(0)
+    rows = SimcseStage(texts, decoder.tokenizer, settings=settings, seed=0).rows(0)
+    (part,) = chunk_texts(rows, pad_id=0)
     own = {len(decoder.tokenizer(text)["input_ids"]) for text in texts}
     assert {int(row.sum()) for row in part.pooled} <= {n for m in own for n in (m, m + 1)}
     assert not (part.pooled & ~part.attention_mask).any()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,11 @@ from adapters_training.errors import (
     TrainingInterruptedError,
     TrainingTextError,
 )
+from adapters_training.gradient_cache import Precision
 from adapters_training.lora import attach_lora, trainable
 from adapters_training.metrics import MetricsLog, StepReport
-from adapters_training.mntp import MntpPart
-from adapters_training.stages import build_stage
-from adapters_training.trainer import LoopSettings, Trainer
+from adapters_training.stages import Examples, build_stage
+from adapters_training.trainer import LoopSettings, Stage, StepLoss, Trainer
 from encoder.loading import load_decoder
 from encoder.merging import merge_adapters
 
@@ -273,18 +274,12 @@ def test_no_text_starts_no_run(adapt_tiny: Adapt, tmp_path: Path, mntp_stage: Ta
 class DivergingStage:
     """Gives NaN from a step on."""
 
-    def __init__(self, inner: Any, *, at: int) -> None:
+    def __init__(self, inner: Stage, *, at: int) -> None:
         self.inner, self.at = inner, at
-        self.now = 0
 
-    def parts(self, step: int) -> list[MntpPart]:
-        self.now = step
-        parts: list[MntpPart] = self.inner.parts(step)
-        return parts
-
-    def loss(self, model: nn.Module, part: MntpPart) -> Tensor:
-        loss: Tensor = self.inner.loss(model, part)
-        return loss * float("nan") if self.now == self.at else loss
+    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
+        found = self.inner.backward(model, step, precision=precision)
+        return replace(found, loss=float("nan")) if step == self.at else found
 
 
 @pytest.fixture
@@ -293,15 +288,15 @@ def make_trainer(
     sentences: list[str],
     tmp_path: Path,
     one_thread: None,  # noqa: ARG001
-) -> Callable[..., Trainer[MntpPart]]:
+) -> Callable[..., Trainer]:
     """Trainers of one MNTP stage, checkpoints after every step."""
 
-    def make(*, nan_at: int = -1, **options: Any) -> Trainer[MntpPart]:
+    def make(*, nan_at: int = -1, **options: Any) -> Trainer:
         settings = MntpSettings(
             steps=4, batch_size=4, max_tokens=16, optimizer=OptimizerSettings(learning_rate=1e-2)
         )
         decoder = load_decoder(teachable_folder, with_head=True, dtype=torch.float32, device="cpu")
-        stage, _ = build_stage(sentences, settings, decoder=decoder, seed=0)
+        stage, _ = build_stage(Examples(texts=sentences), settings, decoder=decoder, seed=0)
         loop = LoopSettings(
             stage=settings,
             label="mntp",
@@ -320,14 +315,14 @@ def make_trainer(
 
 
 def test_nan_stops_with_the_step_and_the_last_good_checkpoint(
-    make_trainer: Callable[..., Trainer[MntpPart]],
+    make_trainer: Callable[..., Trainer],
 ):
     with pytest.raises(DivergedError, match=r"in step 3 of mntp the loss is nan.*\n.*step-0+2\n"):
         make_trainer(nan_at=2).run()
 
 
 def test_a_full_disk_stops_and_the_checkpoint_before_is_whole(
-    make_trainer: Callable[..., Trainer[MntpPart]], tmp_path: Path
+    make_trainer: Callable[..., Trainer], tmp_path: Path
 ):
     written = 0
 
@@ -349,7 +344,7 @@ def test_a_full_disk_stops_and_the_checkpoint_before_is_whole(
 
 
 def test_only_the_latest_two_checkpoints_are_kept(
-    make_trainer: Callable[..., Trainer[MntpPart]], tmp_path: Path
+    make_trainer: Callable[..., Trainer], tmp_path: Path
 ):
     make_trainer().run()
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
@@ -357,7 +352,7 @@ def test_only_the_latest_two_checkpoints_are_kept(
 
 
 def test_a_checkpoint_of_another_run_and_a_broken_one_are_refused(
-    make_trainer: Callable[..., Trainer[MntpPart]], tmp_path: Path
+    make_trainer: Callable[..., Trainer], tmp_path: Path
 ):
     trainer = make_trainer()
     trainer.run()

@@ -56,7 +56,7 @@ def test_a_stage_may_be_named_by_its_kind_alone():
         ({"seed": "1"}, "`adapt.seed` must be int; got '1'"),
         ({"seed": True}, "`adapt.seed` must be int; got True"),
         ({"stages": [{"kind": "mntp", "lora": 3}]}, "must be a table; got 3"),
-        ({"stages": [{"kind": "mntp", "lora": {"targets": "q"}}]}, "must be a list of strings"),
+        ({"stages": [{"kind": "mntp", "lora": {"targets": "q"}}]}, "must be a list of str"),
         (
             {"stages": [{"kind": "mntp", "steps": 0}]},
             r"stages\[0\]: `steps` must be greater than 0",

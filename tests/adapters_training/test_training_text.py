@@ -21,7 +21,8 @@ def test_a_folder_gives_its_text_files_and_jsonl_lines_in_order(tmp_path: Path):
     (tmp_path / ".argot/metrics.jsonl").write_text('{"loss": 1}\n', encoding="utf-8")
     lines = [{"_id": "1", "title": "T", "text": "third"}, {"text": "fourth"}]
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8")
-    assert list(read_texts([tmp_path])) == ["first", "second", "T\n\nthird", "fourth"]
+    found = [text.whole for text in read_texts([tmp_path])]
+    assert found == ["first", "second", "T\nthird", "fourth"]
 
 
 @pytest.mark.parametrize("line", ['{"text": 3}', '["x"]', "not json"])

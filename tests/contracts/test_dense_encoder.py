@@ -36,7 +36,19 @@ def llm2vec(folder: Callable[[], Path]) -> DenseEncoder:
     )
 
 
-@pytest.fixture(params=[hashing, pytest.param(llm2vec, marks=pytest.mark.torch)])
+def echo(folder: Callable[[], Path]) -> DenseEncoder:
+    from encoder.echo import EchoEncoder
+
+    return EchoEncoder.load(folder(), dtype="float32", device="cpu", causal=True)
+
+
+@pytest.fixture(
+    params=[
+        hashing,
+        pytest.param(llm2vec, marks=pytest.mark.torch),
+        pytest.param(echo, marks=pytest.mark.torch),
+    ]
+)
 def make(request: pytest.FixtureRequest) -> Callable[[], DenseEncoder]:
     def folder() -> Path:
         path: Path = request.getfixturevalue("tiny_decoder_folder")

@@ -4,20 +4,26 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from encoder.directory import read_any_spec, write_adapter_encoder
+from encoder.directory import copy_tokenizer, read_any_spec, write_adapter_encoder
 from encoder.errors import ModelFolderError
 from encoder.export import export_merged
 from encoder.llm2vec import LLM2VecEncoder
+from encoder.merging import merge_adapters
 from encoder.spec import EncoderSpec, EncodingSettings
 
-pytestmark = pytest.mark.torch
+pytestmark = [
+    pytest.mark.torch,
+    # peft reads a property that transformers renamed.
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
 
 Load = Callable[..., LLM2VecEncoder]
 TEXTS = [
@@ -188,6 +194,72 @@ def test_weights_are_written_in_the_type_of_the_base_or_the_one_asked_for(
     assert AutoModel.from_pretrained(tmp_path / "bf16").dtype == torch.bfloat16
     export_merged(tmp_path / "bf16", tmp_path / "again")
     assert AutoModel.from_pretrained(tmp_path / "again").dtype == torch.bfloat16
+
+
+@pytest.fixture
+def bf16_stack(
+    tiny_models: ModuleType, tiny_decoder_folder: Path, tmp_path: Path
+) -> tuple[Path, list[Path]]:
+    """A base stored in bf16, and four stages on it."""
+    base = tmp_path / "bf16-base"
+    model = AutoModelForCausalLM.from_pretrained(tiny_decoder_folder, dtype=torch.bfloat16)
+    model.save_pretrained(base)
+    tiny_models.tiny_tokenizer().save_pretrained(base)
+    stages = [
+        tiny_models.write_tiny_adapter(tmp_path / f"stage{seed}", base, seed=seed)
+        for seed in range(4)
+    ]
+    return base, stages
+
+
+def test_a_bf16_export_has_the_stacks_vectors_and_successive_merges_drift(
+    load: Load, bf16_stack: tuple[Path, list[Path]], tmp_path: Path
+):
+    base, stages = bf16_stack
+    source = tmp_path / "adapted"
+    names = [f"stage{i}" for i in range(len(stages))]
+    write_adapter_encoder(
+        source,
+        base=base,
+        adapters=list(zip(names, stages, strict=True)),
+        settings=EncodingSettings(),
+        lineage={},
+    )
+    export_merged(source, tmp_path / "merged")
+    stored = AutoModel.from_pretrained(tmp_path / "merged")
+    assert stored.dtype == torch.bfloat16
+
+    # In bf16 the stack has these very weights, so its vectors are the same to the last bit.
+    ours = load(tmp_path / "merged", dtype="bfloat16").encode_documents(TEXTS)
+    assert np.array_equal(ours, load(source, dtype="bfloat16").encode_documents(TEXTS))
+
+    # Against the stack in float32: rounded once, and rounded after every stage.
+    exact = load(source).encode_documents(TEXTS)
+    once = cosines(exact, load(tmp_path / "merged").encode_documents(TEXTS))
+    drifted = AutoModel.from_pretrained(base, dtype=torch.bfloat16)
+    for stage in stages:
+        merge_adapters(drifted, [stage])
+    drifted.save_pretrained(tmp_path / "drifted")
+    copy_tokenizer(base, tmp_path / "drifted")
+    successive = cosines(exact, load(tmp_path / "drifted").encode_documents(TEXTS))
+    assert once.min() >= 0.9999
+    assert (1 - successive).max() > 2 * (1 - once).max()
+
+
+def test_a_float32_export_keeps_the_stack_of_a_bf16_base_exactly(
+    load: Load, bf16_stack: tuple[Path, list[Path]], tmp_path: Path
+):
+    base, stages = bf16_stack
+    write_adapter_encoder(
+        tmp_path / "adapted",
+        base=base,
+        adapters=[("stage", stages[0]), ("other", stages[1])],
+        settings=EncodingSettings(),
+        lineage={},
+    )
+    export_merged(tmp_path / "adapted", tmp_path / "merged", dtype=torch.float32)
+    ours = load(tmp_path / "merged").encode_documents(TEXTS)
+    assert np.abs(ours - load(tmp_path / "adapted").encode_documents(TEXTS)).max() <= 1e-6
 
 
 def test_a_merged_encoder_can_be_adapted_further(

@@ -7,6 +7,7 @@ place of the compiled one.
 import dataclasses
 import importlib.util
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, modeling_flash_attention_utils
 
 from encoder.attention import future_reach
+from encoder.base import FloatArray
+from encoder.export import export_merged
 from encoder.llm2vec import LLM2VecEncoder
 
 pytestmark = pytest.mark.torch
@@ -36,11 +39,14 @@ class Kernel:
     windows: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     varlen_calls: int = 0
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor, scale: float, softcap: float
+    ) -> Tensor:
         """Attention of one text: ``[T, heads, width]`` each, mask ``[T, T]``."""
         groups = q.shape[1] // k.shape[1]
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         scores = torch.einsum("qhd,khd->hqk", q.float(), k.float()) * scale
+        scores = softcap * torch.tanh(scores / softcap) if softcap else scores
         weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
         return torch.einsum("hqk,khd->qhd", weights, v.float()).to(q.dtype)
 
@@ -65,12 +71,15 @@ class Kernel:
         softmax_scale: float | None = None,
         causal: bool = False,
         window_size: tuple[int, int] = FAR_AND_WIDE,
+        softcap: float = 0.0,
         deterministic: bool = False,  # noqa: ARG002 - flash-attn's signature
     ) -> Tensor:
         mask = self.visible(q.shape[1], causal=causal, window=window_size)
         scale = softmax_scale or q.shape[-1] ** -0.5
         rows = zip(q, k, v, strict=True)
-        return torch.stack([self.attend(*row, mask=mask, scale=scale) for row in rows])
+        return torch.stack(
+            [self.attend(*row, mask=mask, scale=scale, softcap=softcap) for row in rows]
+        )
 
     def varlen(
         self,
@@ -86,6 +95,7 @@ class Kernel:
         softmax_scale: float | None = None,
         causal: bool = False,
         window_size: tuple[int, int] = FAR_AND_WIDE,
+        softcap: float = 0.0,
         deterministic: bool = False,  # noqa: ARG002 - flash-attn's signature
     ) -> Tensor:
         self.varlen_calls += 1
@@ -101,6 +111,7 @@ class Kernel:
                     v[start:end],
                     mask=self.visible(end - start, causal=causal, window=window_size),
                     scale=scale,
+                    softcap=softcap,
                 )
                 for start, end in itertools.pairwise(bounds)
             ]
@@ -167,18 +178,103 @@ def test_a_causal_encoder_stays_causal_on_the_flash_path(
     assert np.abs(ours - expected).max() <= 1e-5
 
 
-def test_a_window_looks_both_ways_and_one_token_less_far_than_sdpas(
-    load: Load, kernel: Kernel, tiny_models: ModuleType, tmp_path: Path
+WINDOW = {"sliding_window": 4}
+SWITCHED_ON = {**WINDOW, "use_sliding_window": True, "max_window_layers": 0}
+WINDOWED: dict[str, dict[str, object]] = {
+    "afmoe": WINDOW,
+    "cohere2": WINDOW,
+    "cwm": WINDOW,
+    "dots1": {**WINDOW, "layer_types": ["sliding_attention", "full_attention"]},
+    "exaone4": WINDOW,
+    "gemma2": WINDOW,
+    "gemma3_text": WINDOW,
+    "ministral": WINDOW,
+    "ministral3": WINDOW,
+    "mistral": WINDOW,
+    "mixtral": WINDOW,
+    "modernbert-decoder": {
+        "local_attention": 8,  # to both sides together
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "olmo3": WINDOW,
+    "phi3": WINDOW,
+    "qwen2": SWITCHED_ON,
+    "qwen3": SWITCHED_ON,
+    "qwen3_moe": SWITCHED_ON,
+    "smollm3": {**SWITCHED_ON, "layer_types": ["sliding_attention", "full_attention"]},
+    "starcoder2": WINDOW,
+}
+"""Families with sliding-window attention, and how to make the window narrow."""
+
+LONG = "wing lift and drag in supersonic flow over a flat plate"
+
+
+def states(encoder: LLM2VecEncoder, text: str) -> FloatArray:
+    return encoder.encode_tokens([text])[0]
+
+
+@pytest.mark.parametrize("architecture", WINDOWED)
+def test_a_window_is_as_wide_as_that_of_the_other_kernels(
+    load: Load, kernel: Kernel, write_decoder: Callable[..., Path], architecture: str
 ):
-    folder = tiny_models.write_tiny_decoder(tmp_path / "m", "mistral", sliding_window=4)
-    flash, sdpa = on_flash(load, folder), load(folder, attention="sdpa")
+    folder = write_decoder(architecture, **WINDOWED[architecture])
+    flash, sdpa = on_flash(load, folder), load(folder, attention=None)
+    length = len(sdpa.token_spans(LONG))
+    assert length > 2 * 4
     kernel.windows.clear()
-    short = flash.encode_documents(["wi"])
-    assert set(kernel.windows) <= {(3, 3), FAR_AND_WIDE}
-    assert len(flash.token_spans("wi")) <= 4
-    assert np.abs(short - sdpa.encode_documents(["wi"])).max() <= 1e-5
-    long = "wing lift and drag in supersonic flow"
-    assert np.abs(flash.encode_documents([long]) - sdpa.encode_documents([long])).max() > 1e-4
+    assert np.abs(states(flash, LONG) - states(sdpa, LONG)).max() <= 1e-4
+    assert (4, 4) in kernel.windows
+    both = [LONG, "wing lift"]  # one is padded
+    assert np.abs(flash.encode_documents(both) - sdpa.encode_documents(both)).max() <= 1e-5
+
+
+def test_a_causal_window_is_left_as_it_is(
+    load: Load, kernel: Kernel, write_decoder: Callable[..., Path]
+):
+    folder = write_decoder("mistral", **WINDOW)
+    flash, sdpa = on_flash(load, folder, causal=True), load(folder, causal=True)
+    assert np.abs(states(flash, LONG) - states(sdpa, LONG)).max() <= 1e-5
+    assert set(kernel.windows) == {(3, 3)}
+    assert flash._model.config.sliding_window == sdpa._model.config.sliding_window == 4
+
+
+def test_a_window_wider_than_the_text_changes_nothing(
+    load: Load, kernel: Kernel, write_decoder: Callable[..., Path]
+):
+    wide = on_flash(load, write_decoder("mistral", sliding_window=1000))
+    without = on_flash(load, write_decoder("mistral", sliding_window=None))
+    assert np.array_equal(states(wide, LONG), states(without, LONG))
+    assert set(kernel.windows) == {FAR_AND_WIDE}
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "eager", "flash_attention_2"])
+def test_a_model_with_a_switch_of_its_own_keeps_its_window(
+    load: Load, kernel: Kernel, write_decoder: Callable[..., Path], backend: str
+):
+    """Gemma 3 as EmbeddingGemma: 6 in its config.json means less than 4 to each side."""
+    folder = write_decoder("gemma3_text", sliding_window=6, use_bidirectional_attention=True)
+    encoder = load(folder, attention=backend)
+    assert encoder._model.config.sliding_window == 4
+    assert all(future_reach(encoder._model).values())
+    if backend == "flash_attention_2":
+        states(encoder, LONG)
+        assert set(kernel.windows) == {FAR_AND_WIDE, (3, 3)}
+    # One layer of window 3 is what a plain Gemma 3 with that window computes.
+    plain = write_decoder("gemma3_text", sliding_window=3)
+    expected = states(load(plain, attention="sdpa"), LONG)
+    assert np.abs(states(encoder, LONG) - expected).max() <= 1e-5
+
+
+def test_a_merged_encoder_keeps_the_window_of_its_base(
+    write_decoder: Callable[..., Path], tmp_path: Path
+):
+    for name, changes, expected in (
+        ("switched", WINDOW, 4),
+        ("own", {"sliding_window": 6, "use_bidirectional_attention": True}, 6),
+    ):
+        export_merged(write_decoder("gemma3_text", **changes), tmp_path / name)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        assert config["sliding_window"] == expected
 
 
 @pytest.mark.gpu

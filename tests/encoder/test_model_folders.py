@@ -14,7 +14,6 @@ from transformers import (
     AutoModel,
     BertConfig,
     BertModel,
-    MambaConfig,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -22,7 +21,7 @@ from transformers import (
 from encoder.directory import read_any_spec
 from encoder.errors import ModelFolderError
 from encoder.llm2vec import LLM2VecEncoder
-from encoder.loading import load_decoder, set_attention_dropout
+from encoder.loading import load_decoder
 
 pytestmark = pytest.mark.torch
 
@@ -180,8 +179,3 @@ def test_attention_dropout_reaches_the_modules(tiny_decoder_folder: Path):
     model = load_decoder(tiny_decoder_folder, attention_dropout=0.3, device="cpu").model
     dropouts = {m.attention_dropout for m in model.modules() if hasattr(m, "attention_dropout")}
     assert dropouts == {0.3}
-
-
-def test_an_architecture_without_attention_dropout_says_so():
-    with pytest.raises(ModelFolderError, match="mamba models have no attention dropout"):
-        set_attention_dropout(MambaConfig(), 0.3)

@@ -1,0 +1,54 @@
+"""What pairs are made from: text, labelled pairs, and the passages to write for and rank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters_training.contrastive_settings import ContrastiveSettings
+from adapters_training.current_encoder import CurrentEncoder
+from adapters_training.development import DevelopmentSet
+from adapters_training.examples import Corpus
+from adapters_training.pairs import Pair
+from adapters_training.passages import cut_passages
+from adapters_training.randomness import numpy_generator
+from adapters_training.ranking import Ranker, VectorRanker, WordRanker
+from encoder.loading import load_tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSources:
+    """What pairs are made from."""
+
+    base: Path
+    """The model that writes queries."""
+
+    corpus: Corpus
+    labelled: Sequence[Pair]
+    adapters: Sequence[Path]
+    """Of the stages before: with them the base is the encoder that filters and mines."""
+
+    development: DevelopmentSet | None = None
+    """The user's own, or of a stage before; None: pairs may be held back for one."""
+
+
+def passage_pool(sources: PairSources, settings: ContrastiveSettings, *, seed: int) -> list[str]:
+    """Cut the text into passages, and draw some where there are more than the pool holds."""
+    tokenizer = load_tokenizer(sources.base)
+    passages = cut_passages(sources.corpus.items, tokenizer, max_tokens=settings.max_tokens)
+    if len(passages) <= settings.pool:
+        return passages
+    drawn = numpy_generator(seed, "pool").choice(len(passages), settings.pool, replace=False)
+    return [passages[i] for i in sorted(drawn.tolist())]
+
+
+def make_rankers(
+    passages: Sequence[str], names: Sequence[str], *, encoder: CurrentEncoder
+) -> list[Ranker]:
+    """Rank passages by words, by the encoder, or both."""
+    rankers: list[Ranker] = []
+    if "bm25" in names:
+        rankers.append(WordRanker(passages))
+    if "encoder" in names:
+        vectors = encoder.encode_passages(passages)
+        rankers.append(VectorRanker(vectors, encoder.encode_queries))
+    return rankers
