@@ -2,43 +2,32 @@
 
 import dataclasses
 import logging
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adapters_training.checkpoint import TrainingState
 from adapters_training.comparison import compare_run
-from adapters_training.config import AdaptSettings, StageSettings
-from adapters_training.config_dicts import settings_to_dict, stage_to_dict
-from adapters_training.contrastive_settings import ContrastiveSettings
+from adapters_training.config import AdaptSettings
+from adapters_training.config_dicts import settings_to_dict
 from adapters_training.development import DevelopmentSet, read_development
-from adapters_training.development_ranking import DevelopmentRanker, reading_of
+from adapters_training.errors import TrainingError
 from adapters_training.examples import Corpus, collect_corpus
-from adapters_training.lora import parameter_count
-from adapters_training.metrics import MetricsLog, Progress
-from adapters_training.pair_making import DEVELOPMENT_FILE, make_pairs
-from adapters_training.pair_sources import PairSources
+from adapters_training.metrics import Progress
+from adapters_training.pair_making import DEVELOPMENT_FILE
+from adapters_training.pair_sources import Announce
 from adapters_training.pairs import Pair, digest_pairs
-from adapters_training.run_folder import StageFolder, open_run, without
-from adapters_training.selection import describe_evaluations, describe_scores, out_of_patience
-from adapters_training.stages import (
-    Examples,
-    PreparedStage,
-    choose_training_dtype,
-    prepare_stage,
-)
-from adapters_training.trainer import LoopSettings, Selection, Trainer
+from adapters_training.processes import Processes, join_processes
+from adapters_training.quantized import quantization
+from adapters_training.run_folder import StageFolder, open_run
+from adapters_training.stage_training import IRRELEVANT, Run, train_stage
+from adapters_training.stages import DTYPES, choose_training_dtype
 from adapters_training.training_text import TrainingText
 from encoder.hardware import choose_device
-from encoder.loading import context_tokens, load_tokenizer
 from encoder.spec import digest_weights
 
 logger = logging.getLogger(__name__)
-
-IRRELEVANT = ("device", "checkpoint_every_seconds", "metrics_every_steps", "gradient_checkpointing")
-"""Settings that a resumed run may change: they decide where and how fast, not what is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +52,12 @@ def adapt(
     development: DevelopmentSet | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    announce: Announce = logger.info,
 ) -> Adaptation:
     """Teach a base model the language of texts.
+
+    Of several processes that a launcher has started the main one calls this and the others call
+    `help_adapt`, or all call this and the main one's arguments count.
 
     Args:
         base: Checkpoint folder of a decoder.
@@ -78,6 +71,7 @@ def adapt(
         resume: Go on with the run in the folder: the same base, texts, pairs and settings give what
             an uninterrupted run gives. Without a run there, one is started.
         progress: Called after every step.
+        announce: Told what is done between the stages, and how far it is.
 
     Returns:
         Where the adapters are, and how they were made.
@@ -89,153 +83,114 @@ def adapt(
         CheckpointError: the run there was started with other settings, text or base.
         DivergedError: a loss became NaN or infinite.
         TrainingInterruptedError: stopped by a signal; resume goes on.
+        TrainingError: the settings ask for what the processes or the device can't do, or another
+            process of the run has ended.
     """
-    corpus = collect_corpus(texts)
-    labelled = tuple(dict.fromkeys(pairs))
-    settings = dataclasses.replace(
-        settings,
-        device=settings.device or choose_device(),
-        dtype=choose_training_dtype(settings),
+    processes = join_processes()
+
+    def begin() -> Run:
+        settled = settle(settings, processes)
+        corpus, labelled = collect_corpus(texts), tuple(dict.fromkeys(pairs))
+        record = {
+            **describe_run(corpus, labelled, settled, base_digest=digest_weights(base)),
+            "development": development and development.digest(),
+        }
+        open_run(run_folder, record, resume=resume, irrelevant=IRRELEVANT)
+        return Run(
+            base=base,
+            corpus=corpus,
+            labelled=labelled,
+            settings=settled,
+            record=record,
+            folder=run_folder,
+            development=development,
+        )
+
+    return carry_out(
+        processes.from_main(begin), processes=processes, progress=progress, announce=announce
     )
-    record = {
-        **describe_run(corpus, labelled, settings, base_digest=digest_weights(base)),
-        "development": development and development.digest(),
-    }
-    open_run(run_folder, record, resume=resume, irrelevant=IRRELEVANT)
-    run = Run(
-        base=base,
-        corpus=corpus,
-        labelled=labelled,
+
+
+def help_adapt() -> Adaptation:
+    """Do this process's share of what the main process adapts.
+
+    Raises:
+        TrainingError: as `adapt`, and its kinds.
+    """
+    processes = join_processes()
+
+    def nothing() -> Run:
+        raise TrainingError("the main process of a run must call `adapt`; it called `help_adapt`")
+
+    return carry_out(processes.from_main(nothing), processes=processes)
+
+
+def carry_out(
+    run: Run,
+    *,
+    processes: Processes,
+    progress: Progress | None = None,
+    announce: Announce = logger.info,
+) -> Adaptation:
+    """Train what is not trained yet, all processes together.
+
+    Args:
+        run: As the main process began it.
+        processes: Of the run.
+        progress: Called after every step; the main process's.
+        announce: Told what is done between the stages.
+    """
+    settings = dataclasses.replace(run.settings, device=processes.device or run.settings.device)
+    run = dataclasses.replace(
+        run,
         settings=settings,
-        record=record,
-        metrics=MetricsLog(run_folder / "metrics.jsonl"),
-        progress=progress,
+        processes=processes,
+        progress=progress if processes.is_main else None,
+        announce=announce,
     )
+    development = run.development
     adapters: list[Path] = []
     reports: list[Mapping[str, Any]] = []
     folders: list[StageFolder] = []
     for number, stage_settings in enumerate(settings.stages, start=1):
-        folder = StageFolder(run_folder / f"{number}-{stage_settings.kind}")
-        report: Mapping[str, Any] = folder.read_report() or train_stage(
+        folder = StageFolder(run.folder / f"{number}-{stage_settings.kind}")
+        before = processes.from_main(folder.read_report)
+        report = before or train_stage(
             run, stage_settings, folder=folder, adapters=adapters, development=development
         )
-        development = development or read_development(folder.path / DEVELOPMENT_FILE)
+        held_back = partial(read_development, folder.path / DEVELOPMENT_FILE)
+        development = development or processes.from_main(held_back)
         folders.append(folder)
         adapters.append(folder.adapter)
         reports.append(report)
-    if development is not None:
-        compare_run(run_folder, development, base=base, stages=folders, settings=settings)
-    return Adaptation(adapters=tuple(adapters), lineage={**record, "stages": reports})
+    if development is not None and processes.is_main:
+        compare_run(run.folder, development, base=run.base, stages=folders, settings=settings)
+    return Adaptation(adapters=tuple(adapters), lineage={**run.record, "stages": reports})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What the stages of a run share."""
+def settle(settings: AdaptSettings, processes: Processes) -> AdaptSettings:
+    """Choose device and number format where the settings leave them open.
 
-    base: Path
-    corpus: Corpus
-    labelled: Sequence[Pair]
-    settings: AdaptSettings
-    record: Mapping[str, Any]
-    metrics: MetricsLog
-    progress: Progress | None
-
-
-def train_stage(
-    run: Run,
-    stage_settings: StageSettings,
-    *,
-    folder: StageFolder,
-    adapters: Sequence[Path],
-    development: DevelopmentSet | None,
-) -> Mapping[str, Any]:
-    """Train one stage's adapter on the base model with the adapters before it merged.
-
-    Returns:
-        The stage's report, as it was written.
+    Raises:
+        TrainingError: the settings ask for what the processes or the device can't do.
     """
-    examples, made = Examples(texts=run.corpus.texts), None
-    if isinstance(stage_settings, ContrastiveSettings):
-        made = make_pairs(
-            PairSources(
-                base=run.base,
-                corpus=run.corpus,
-                labelled=run.labelled,
-                adapters=adapters,
-                development=development,
-            ),
-            stage_settings,
-            run=run.settings,
-            folder=folder.path,
-            label=folder.label,
+    device, given = settings.device, processes.device
+    if given is not None and device not in {None, given, given.partition(":")[0]}:
+        raise TrainingError(
+            f"of several processes each has a device of its own, this one {given}; "
+            f"`device` is {device}\n"
+            "hint: leave `device` out; ACCELERATE_USE_CPU=true in the environment means the CPU"
         )
-        examples, development = Examples(pairs=made.pairs), made.development
-    prepared = prepare_stage(
-        run.base,
-        examples,
-        stage_settings,
-        run=run.settings,
-        label=folder.label,
-        adapters=adapters,
-    )
-    logger.info(
-        "%s: %d examples, %d trained parameters",
-        folder.label,
-        prepared.examples,
-        parameter_count(prepared.model),
-    )
-    selection = rank_with(prepared, run, development=development)
-    loop = loop_settings(run, stage_settings, folder=folder, prepared=prepared, selection=selection)
-    state = Trainer(prepared.model, prepared.stage, settings=loop).run()
-    report = {
-        **describe_stage(state, stage_settings),
-        "examples": prepared.examples,
-        "trained_parameters": parameter_count(prepared.model),
-        **({} if made is None else {"pairs": made.report}),
-    }
-    scores = describe_scores(folder.label, state.evaluations)
-    if scores and not scores["chosen_step"]:
-        logger.warning("%s: no step was better than the start, which is kept", folder.label)
-    folder.finish(prepared.model, report, scores=scores)
-    return report
-
-
-def loop_settings(
-    run: Run,
-    stage_settings: StageSettings,
-    *,
-    folder: StageFolder,
-    prepared: PreparedStage,
-    selection: Selection | None,
-) -> LoopSettings:
-    """Gather what the training loop needs to know."""
-    return LoopSettings(
-        stage=stage_settings,
-        label=folder.label,
-        seed=run.settings.seed,
-        checkpoints=folder.checkpoints,
-        metrics=run.metrics,
-        identity=without(run.record, IRRELEVANT),
-        autocast=prepared.autocast,
-        checkpoint_every_seconds=run.settings.checkpoint_every_seconds,
-        metrics_every_steps=run.settings.metrics_every_steps,
-        progress=run.progress,
-        selection=selection,
-    )
-
-
-def rank_with(
-    prepared: PreparedStage, run: Run, *, development: DevelopmentSet | None
-) -> DevelopmentRanker | None:
-    """Prepare the ranking of the development set by a stage's model, where there is one."""
-    if development is None:
-        return None
-    return DevelopmentRanker(
-        development,
-        load_tokenizer(run.base),
-        reading=reading_of(run.settings),
-        context_tokens=context_tokens(prepared.model.config),
-    )
+    if settings.shard and processes.size == 1:
+        raise TrainingError(
+            "`shard` spreads the base over several processes; there is one\n"
+            "hint: start the run with `accelerate launch`, or leave `shard` out"
+        )
+    settings = dataclasses.replace(settings, device=given or device or choose_device())
+    settings = dataclasses.replace(settings, dtype=choose_training_dtype(settings))
+    if settings.quantize:  # that it can't be done should show before pairs are made
+        quantization(settings.quantize, device=str(settings.device), dtype=DTYPES[settings.dtype])
+    return settings
 
 
 def describe_run(
@@ -252,22 +207,4 @@ def describe_run(
         },
         "pairs": {"count": len(labelled), "digest": digest_pairs(labelled)},
         "settings": settings_to_dict(settings),
-    }
-
-
-def describe_stage(state: TrainingState, settings: StageSettings) -> dict[str, Any]:
-    """Tell how a stage went, as JSON values; losses are means over up to 10 steps, in nats."""
-    stopped_by = "steps" if state.step >= settings.steps else "time"
-    if stopped_by == "time" and out_of_patience(state.evaluations, settings.patience):
-        stopped_by = "patience"
-    return {
-        "kind": settings.kind,
-        "settings": stage_to_dict(settings),
-        "steps": state.step,
-        "stopped_by": stopped_by,
-        "tokens": state.tokens,
-        "seconds": round(state.seconds, 1),
-        "first_loss": statistics.fmean(state.first_losses),
-        "last_loss": statistics.fmean(state.last_losses),
-        "development": describe_evaluations(state.evaluations),
     }

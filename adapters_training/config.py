@@ -12,6 +12,7 @@ from adapters_training.settings_checks import require_choice, require_positive
 MASKINGS = ("bert", "all_mask")
 SCHEDULES = ("linear", "constant")
 DTYPES = ("auto", "float32", "bfloat16")
+QUANTIZED = ("8bit", "4bit")
 POOLINGS = ("mean", "weighted_mean", "last_token")
 
 
@@ -217,6 +218,13 @@ class AdaptSettings:
     """Compute the states a second time in the backward pass instead of keeping them: about a third
     slower, and far less memory."""
 
+    quantize: str | None = None
+    """``8bit`` or ``4bit``: bits of a frozen weight in training, on an NVIDIA GPU with the package
+    bitsandbytes; None: as many as ``dtype`` has. The encoder has the base's own weights."""
+
+    shard: bool = False
+    """Spread the frozen weights over the processes of the run, for a base too large for one GPU."""
+
     checkpoint_every_seconds: float = 60.0
     """Least time between checkpoints; 0: after every step."""
 
@@ -234,6 +242,10 @@ class AdaptSettings:
         if not self.stages:
             raise ValueError("`stages` must name at least one stage; got none")
         require_choice("dtype", self.dtype, choices=DTYPES)
+        if self.quantize is not None:
+            require_choice("quantize", self.quantize, choices=QUANTIZED)
+        if self.quantize and self.shard:
+            raise ValueError("`quantize` and `shard` can't be combined; got both")
         require_positive(metrics_every_steps=self.metrics_every_steps)
         if self.checkpoint_every_seconds < 0:
             raise ValueError(

@@ -18,9 +18,10 @@ from adapters_training.gradient_cache import Precision, backward_over_chunks
 from adapters_training.losses import matryoshka_info_nce
 from adapters_training.ordering import SetOrder
 from adapters_training.pairs import Pair
+from adapters_training.processes import ALONE, Processes
 from adapters_training.randomness import derive_seed
+from adapters_training.stage_protocol import StepLoss
 from adapters_training.text_chunks import TextChunk, chunk_texts, encode_chunk
-from adapters_training.trainer import StepLoss
 from encoder.instructions import TokenizedText, tokenize
 
 Text = tuple[str, str, int]
@@ -108,8 +109,15 @@ class ContrastiveStage:
         """Count the tokens of a step's texts."""
         return sum(len(row.ids) for row in self._tokenize(self.batch(step).texts))
 
-    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
-        """Add the gradient of a step's batch to the model's parameters."""
+    def backward(
+        self,
+        model: nn.Module,
+        step: int,
+        *,
+        precision: Precision,
+        processes: Processes = ALONE,
+    ) -> StepLoss:
+        """Add this process's share of the gradient of a step's batch to the model's parameters."""
         batch = self.batch(step)
         rows = self._tokenize(batch.texts)
         chunks = chunk_texts(rows, pad_id=self._tokenizer.pad_token_id)
@@ -135,6 +143,7 @@ class ContrastiveStage:
             seed=derive_seed(self._seed, "dropout", step),
             precision=precision,
             memory_tokens=self._settings.memory_tokens,
+            processes=processes,
         )
         return StepLoss(loss=loss, tokens=sum(len(row.ids) for row in rows))
 

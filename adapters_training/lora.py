@@ -13,47 +13,28 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from adapters_training.byte_dropout import ByteDropout
 from adapters_training.config import LoraSettings
 from adapters_training.disk import durable_write, encode_tensors
 from adapters_training.errors import TrainingError
+from adapters_training.fast_attention import use_training_attention
+from adapters_training.fast_lora import group_adapters, readers_of_one_input
+from adapters_training.fast_norm import replace_norms
 
 EXPERT_NAMES = {"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"}
 """Leaf names that peft takes for the fused weights of experts, wherever they stand."""
 
 
-class ByteDropout(nn.Module):
-    """Dropout that spends one random byte on an element.
-
-    On a CPU the library's dropout takes a quarter of a LoRA step, most of it for random numbers;
-    this takes about half of that. The probability is rounded to a 256th, and up to the first
-    one; the scale follows it, so the mean is exact.
-    """
-
-    def __init__(self, probability: float) -> None:
-        """Take the share of elements to drop, in (0, 1)."""
-        super().__init__()
-        self.dropped_of_256 = min(max(round(probability * 256), 1), 255)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Drop elements in training mode; scale the others up."""
-        if not self.training:
-            return values
-        if values.device.type != "cpu":
-            return functional.dropout(values, self.dropped_of_256 / 256, training=True)
-        words = torch.empty((values.numel() + 7) // 8, dtype=torch.int64)
-        words.random_(-(2**63), None)
-        drawn = words.view(torch.uint8)[: values.numel()].view(values.shape)
-        keep = (drawn >= self.dropped_of_256).to(values.dtype)
-        return values * keep.mul_(256 / (256 - self.dropped_of_256))
-
-
 def attach_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     """Freeze a decoder and put a fresh adapter on it, in place.
+
+    On a CPU its norms, its eager attention and the adapters are exchanged for ones that compute the
+    same in less time.
 
     The second matrix starts at zero, so the model's output does not change. The first is drawn from
     torch's global random state. Adapters are float32 whatever the model is.
@@ -69,6 +50,12 @@ def attach_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
         target_modules=target_names(model, layers, wanted=settings.targets),
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
     )
+    readers = []
+    # What is exchanged here would not be there when torch puts a spread weight together.
+    if model.device.type == "cpu" and not isinstance(model.base_model, FSDPModule):
+        use_training_attention(model)
+        replace_norms(model)
+        readers = readers_of_one_input(model, list(layers.values()))
     with warnings.catch_warnings():
         # peft 0.21 reads a property that transformers 5.23 has renamed.
         warnings.filterwarnings("ignore", ".is_gradient_checkpointing", FutureWarning)
@@ -79,6 +66,7 @@ def attach_lora(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
             module.cast_input_dtype_enabled = model.dtype == torch.float32
             if settings.dropout:
                 module.lora_dropout["default"] = ByteDropout(settings.dropout)
+    group_adapters(model, readers)
     return adapted
 
 

@@ -18,8 +18,10 @@ from adapters_training.gradient_cache import Precision
 from adapters_training.losses import mntp_loss
 from adapters_training.masking import MaskedTokens, mask_tokens
 from adapters_training.ordering import BatchOrder
+from adapters_training.processes import ALONE, Processes
+from adapters_training.randomness import derive_seed
+from adapters_training.stage_protocol import StepLoss
 from adapters_training.torch_randomness import torch_generator
-from adapters_training.trainer import StepLoss
 from encoder.batching import pad
 
 
@@ -95,15 +97,24 @@ class MntpStage:
         """Count the tokens of a step's blocks."""
         return sum(len(self._blocks[i]) for i in self._order.batch(step))
 
-    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
-        """Add the gradient of a step, part by part."""
-        total, parts = 0.0, self.parts(step)
-        for part in parts:
+    def backward(
+        self,
+        model: nn.Module,
+        step: int,
+        *,
+        precision: Precision,
+        processes: Processes = ALONE,
+    ) -> StepLoss:
+        """Add the gradient of this process's parts of a step, one by one."""
+        own, parts = 0.0, self.parts(step)
+        for turn in processes.turns(len(parts)):
+            part = parts[turn.number]
+            torch.manual_seed(derive_seed(self._seed, "dropout", step, turn.number))
             with precision():
-                loss = self.loss(model, part) * part.weight
+                loss = self.loss(model, part) * (0.0 if turn.spare else part.weight)
             loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        return StepLoss(loss=total, tokens=sum(part.tokens for part in parts))
+            own += float(loss.detach())
+        return StepLoss(loss=processes.add_up(own), tokens=sum(part.tokens for part in parts))
 
     def loss(self, model: nn.Module, part: MntpPart) -> Tensor:
         """Compute the mean cross-entropy of a part's hidden tokens, ``[]`` in nats."""

@@ -1,8 +1,6 @@
 """Collect pairs by origin: labelled, from structure, written by the model itself."""
 
-import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 from adapters_training.config import AdaptSettings
 from adapters_training.contrastive_settings import MINERS, ContrastiveSettings
 from adapters_training.current_encoder import CurrentEncoder
-from adapters_training.pair_sources import PairSources, make_rankers, passage_pool
+from adapters_training.pair_sources import PairSources, countdown, make_rankers, passage_pool
 from adapters_training.pairs import Pair
 from adapters_training.query_prompt import BUILT_IN_EXAMPLES, Example
 from adapters_training.round_trip import SyntheticReport, keep_found
@@ -21,10 +19,7 @@ from adapters_training.training_text import TrainingText
 from encoder.hardware import choose_device
 from encoder.loading import Decoder, load_decoder
 
-logger = logging.getLogger(__name__)
-
 WRITTEN_FILE = "written-queries.jsonl"
-PROGRESS_SECONDS = 10.0
 
 
 def gather(
@@ -73,13 +68,12 @@ def write_pairs(
         cache=folder / WRITTEN_FILE,
         seed=seed,
         examples=shown_examples(sources, settings),
-        progress=log_progress("queries written for passages"),
+        progress=countdown("passages with queries", sources.announce),
     )
-    logger.info("%d queries are written; each must find its passage again", written.written)
     return keep_found(
         written,
         passages,
-        rankers=make_rankers(passages, MINERS, encoder=encoder),
+        rankers=make_rankers(passages, MINERS, encoder=encoder, announce=sources.announce),
         settings=settings.synthetic,
     )
 
@@ -121,18 +115,3 @@ def pairs_by_source(
         pairs += [replace(pair, set=f"{source} {pair.set}".strip()) for pair in found]
         report[source or "text"] = asdict(counted)
     return pairs, report
-
-
-def log_progress(what: str) -> Callable[[int, int], None]:
-    """Make a callback that logs how far something is, at most every ten seconds."""
-    started = last = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS and done:
-            last = now
-            left = (now - started) * (total - done) / done
-            logger.info("%s: %d of %d, %.0f s left", what, done, total, left)
-
-    return show

@@ -6,7 +6,6 @@ and makes none twice.
 
 import dataclasses
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ from adapters_training.pair_gathering import gather
 from adapters_training.pair_sources import PairSources, make_rankers, passage_pool
 from adapters_training.pairs import Pair, pair_from_dict, pair_to_dict
 from adapters_training.randomness import derive_seed
-
-logger = logging.getLogger(__name__)
 
 PAIRS_FILE, REPORT_FILE = "pairs.jsonl", "pairs.json"
 DEVELOPMENT_FILE = "development-set.json"
@@ -96,11 +93,11 @@ def mine(
 ) -> tuple[list[Pair], MiningReport]:
     """Look for hard negatives of the pairs that have too few."""
     passages = with_positives(passage_pool(sources, settings, seed=seed), pairs)
-    logger.info("hard negatives are looked for among %d passages", len(passages))
+    sources.announce(f"hard negatives are looked for among {len(passages)} passages")
     return mine_negatives(
         pairs,
         passages,
-        rankers=make_rankers(passages, settings.mine, encoder=encoder),
+        rankers=make_rankers(passages, settings.mine, encoder=encoder, announce=sources.announce),
         settings=MiningSettings(count=settings.negatives),
     )
 

@@ -1,8 +1,12 @@
 """What pairs are made from: text, labelled pairs, and the passages to write for and rank."""
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.current_encoder import CurrentEncoder
@@ -13,6 +17,12 @@ from adapters_training.passages import cut_passages
 from adapters_training.randomness import numpy_generator
 from adapters_training.ranking import Ranker, VectorRanker, WordRanker
 from encoder.loading import load_tokenizer
+
+logger = logging.getLogger(__name__)
+
+ENCODE_AT_ONCE = 256
+
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +40,9 @@ class PairSources:
     development: DevelopmentSet | None = None
     """The user's own, or of a stage before; None: pairs may be held back for one."""
 
+    announce: Announce = logger.info
+    """Told what is being done, and how far it is."""
+
 
 def passage_pool(sources: PairSources, settings: ContrastiveSettings, *, seed: int) -> list[str]:
     """Cut the text into passages, and draw some where there are more than the pool holds."""
@@ -42,13 +55,28 @@ def passage_pool(sources: PairSources, settings: ContrastiveSettings, *, seed: i
 
 
 def make_rankers(
-    passages: Sequence[str], names: Sequence[str], *, encoder: CurrentEncoder
+    passages: Sequence[str], names: Sequence[str], *, encoder: CurrentEncoder, announce: Announce
 ) -> list[Ranker]:
     """Rank passages by words, by the encoder, or both."""
     rankers: list[Ranker] = []
     if "bm25" in names:
         rankers.append(WordRanker(passages))
     if "encoder" in names:
-        vectors = encoder.encode_passages(passages)
-        rankers.append(VectorRanker(vectors, encoder.encode_queries))
+        show = countdown("passages encoded", announce)
+        blocks = []
+        for start in range(0, len(passages), ENCODE_AT_ONCE):
+            blocks.append(encoder.encode_passages(passages[start : start + ENCODE_AT_ONCE]))
+            show(min(start + ENCODE_AT_ONCE, len(passages)), len(passages))
+        rankers.append(VectorRanker(np.concatenate(blocks), encoder.encode_queries))
     return rankers
+
+
+def countdown(what: str, announce: Announce) -> Callable[[int, int], None]:
+    """Make a callback that says how far something is and how long the rest takes."""
+    started = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        left = (time.monotonic() - started) * (total - done) / max(done, 1)
+        announce(f"{what}: {done} of {total}, {left:.0f} s left")
+
+    return show

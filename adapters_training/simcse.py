@@ -15,9 +15,10 @@ from adapters_training.config import SimcseSettings
 from adapters_training.gradient_cache import Precision, backward_over_chunks
 from adapters_training.losses import info_nce
 from adapters_training.ordering import BatchOrder
+from adapters_training.processes import ALONE, Processes
 from adapters_training.randomness import derive_seed
+from adapters_training.stage_protocol import StepLoss
 from adapters_training.text_chunks import TextChunk, chunk_texts, encode_chunk
-from adapters_training.trainer import StepLoss
 from encoder.instructions import TokenizedText, tokenize
 
 
@@ -61,8 +62,15 @@ class SimcseStage:
         """Count the tokens of a step's texts, each read twice."""
         return 2 * sum(len(row.ids) for row in self.rows(step))
 
-    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
-        """Add the gradient of how well each first view finds its second one."""
+    def backward(
+        self,
+        model: nn.Module,
+        step: int,
+        *,
+        precision: Precision,
+        processes: Processes = ALONE,
+    ) -> StepLoss:
+        """Add this process's share of the gradient: each first view is to find its second one."""
         rows = self.rows(step)
         twice = [*rows, *rows]
 
@@ -80,5 +88,6 @@ class SimcseStage:
             seed=derive_seed(self._seed, "dropout", step),
             precision=precision,
             memory_tokens=self._settings.memory_tokens,
+            processes=processes,
         )
         return StepLoss(loss=loss, tokens=sum(len(row.ids) for row in twice))

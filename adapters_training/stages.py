@@ -16,10 +16,13 @@ from adapters_training.examples import mntp_blocks, simcse_texts
 from adapters_training.lora import attach_lora
 from adapters_training.mntp import MntpStage
 from adapters_training.pairs import Pair
+from adapters_training.processes import ALONE, Processes, ProcessGroup
+from adapters_training.quantized import put_beside, quantization
 from adapters_training.randomness import derive_seed
+from adapters_training.sharding import shard_decoder
 from adapters_training.simcse import SimcseStage
+from adapters_training.stage_protocol import Stage
 from adapters_training.torch_randomness import own_random_state
-from adapters_training.trainer import Stage
 from encoder.hardware import choose_device, choose_dtype
 from encoder.loading import Decoder, context_tokens, load_decoder
 from encoder.merging import merge_adapters
@@ -59,6 +62,7 @@ def prepare_stage(
     run: AdaptSettings,
     label: str,
     adapters: Sequence[Path],
+    processes: Processes = ALONE,
 ) -> PreparedStage:
     """Load the base, merge the adapters of the stages before, and put a fresh one on it.
 
@@ -69,11 +73,10 @@ def prepare_stage(
         run: Of the whole run, dtype and device resolved.
         label: Of the stage; with the run's seed it decides all its random numbers.
         adapters: Of the stages before, in order.
+        processes: Over which the base is spread, where the run asks for it.
     """
     seed = derive_seed(run.seed, label)
-    decoder = load_stage_decoder(base, settings, run=run)
-    # Merge before attaching: the fresh adapter starts at zero, so it must see what came before.
-    merge_adapters(decoder.model, adapters)
+    decoder = load_adapted(base, settings, run=run, adapters=adapters, processes=processes)
     stage, count = build_stage(examples, settings, decoder=decoder, seed=seed)
     if run.gradient_checkpointing:
         checkpoint_activations(decoder.model)
@@ -81,6 +84,33 @@ def prepare_stage(
         torch.manual_seed(derive_seed(seed, "lora"))
         model = attach_lora(decoder.model, settings.lora)
     return PreparedStage(model=model, stage=stage, examples=count, autocast=run.dtype == "bfloat16")
+
+
+def load_adapted(
+    base: Path,
+    settings: StageSettings,
+    *,
+    run: AdaptSettings,
+    adapters: Sequence[Path],
+    processes: Processes,
+) -> Decoder:
+    """Load the base and make it what the stages before have made of it."""
+    device = run.device or choose_device()
+    if not (run.shard and isinstance(processes, ProcessGroup)):
+        decoder = load_stage_decoder(base, settings, run=run, device=device)
+        # Before a fresh adapter comes: it starts at zero, so it must see what came before.
+        if run.quantize:
+            put_beside(decoder.model, adapters)
+        else:
+            merge_adapters(decoder.model, adapters)
+        return decoder
+    mesh = processes.mesh()
+    # In turn, because each process has the whole base in main memory for a moment.
+    with processes.in_turn():
+        decoder = load_stage_decoder(base, settings, run=run, device="cpu")
+        merge_adapters(decoder.model, adapters)
+        shard_decoder(decoder.model, mesh, device=device)
+    return decoder
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
@@ -91,9 +121,12 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
     enable({"use_reentrant": False})
 
 
-def load_stage_decoder(base: Path, settings: StageSettings, *, run: AdaptSettings) -> Decoder:
+def load_stage_decoder(
+    base: Path, settings: StageSettings, *, run: AdaptSettings, device: str
+) -> Decoder:
     """Load the base with the head or the attention dropout that the stage needs."""
-    device = run.device or choose_device()
+    dtype = DTYPES[run.dtype]
+    on_cpu = torch.device(run.device or device).type == "cpu"
     return load_decoder(
         base,
         causal=run.causal,
@@ -101,10 +134,13 @@ def load_stage_decoder(base: Path, settings: StageSettings, *, run: AdaptSetting
         attention_dropout=(
             settings.attention_dropout if isinstance(settings, SimcseSettings) else 0.0
         ),
-        dtype=DTYPES[run.dtype],
+        dtype=dtype,
         device=device,
         # The backward pass of SDPA's CPU kernel takes a fifth of a step; eager's hardly shows.
-        attention=run.attention or ("eager" if device == "cpu" else None),
+        attention=run.attention or ("eager" if on_cpu else None),
+        quantization=(
+            quantization(run.quantize, device=device, dtype=dtype) if run.quantize else None
+        ),
     )
 
 

@@ -4,6 +4,10 @@ A step is a function of the weights, the optimizer's state and the step's number
 masks and dropout come from seeds that name the step. So a run that was killed and resumed ends with
 the weights of one that was not: to the bit on a CPU in float32 with as many threads, unless a time
 budget ended the stage.
+
+Of several processes each has all of a stage's state, and `adapters_training.processes` keeps it the
+same. The clock and the evaluations that count are the main process's, which alone writes; a request
+to stop may reach any.
 """
 
 import logging
@@ -13,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +33,10 @@ from adapters_training.config import StageSettings
 from adapters_training.development import FloatArray
 from adapters_training.disk import Writer
 from adapters_training.errors import DivergedError, TrainingInterruptedError
-from adapters_training.gradient_cache import Precision
 from adapters_training.interruption import StopRequest, stop_requests
 from adapters_training.lora import trainable
-from adapters_training.metrics import MetricsLog, Progress, StepReport
+from adapters_training.metrics import MetricsLog, Progress
+from adapters_training.processes import ALONE, Processes
 from adapters_training.randomness import derive_seed
 from adapters_training.schedule import learning_rate, stage_progress
 from adapters_training.selection import (
@@ -41,6 +45,8 @@ from adapters_training.selection import (
     is_due,
     out_of_patience,
 )
+from adapters_training.stage_protocol import Stage
+from adapters_training.step_reporting import StepReporter
 from adapters_training.torch_randomness import own_random_state
 
 logger = logging.getLogger(__name__)
@@ -50,31 +56,6 @@ Selection = Callable[[nn.Module], FloatArray]
 each query's nDCG@10, ``[Q]``."""
 
 LOSSES_KEPT = 10
-
-
-@dataclass(frozen=True, slots=True)
-class StepLoss:
-    """What one step's batch gave."""
-
-    loss: float
-    """Mean over the batch, in nats."""
-
-    tokens: int
-    """Tokens of its texts, padding left out."""
-
-
-class Stage(Protocol):
-    """What a stage learns: its examples and its loss."""
-
-    def tokens(self, step: int) -> int:
-        """Count the tokens of a step's texts, padding left out."""
-
-    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
-        """Add the gradient of a step's mean loss to the model's parameters.
-
-        The batch is a function of ``step``, and so is what is drawn at random after torch's seed
-        was set for the step. The model is to be run in the context that ``precision`` makes.
-        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +70,9 @@ class LoopSettings:
     checkpoints: Path
     """Folder of the stage's checkpoints."""
 
-    metrics: MetricsLog
+    metrics: MetricsLog | None
+    """None: nothing is written."""
+
     identity: Mapping[str, Any] = field(default_factory=dict)
     """What the run is made of; a checkpoint is only loaded into an equal one."""
 
@@ -106,6 +89,9 @@ class LoopSettings:
     write: Writer | None = None
     """Writes one checkpoint file durably; None: the disk's own."""
 
+    processes: Processes = ALONE
+    """That share each step."""
+
 
 class Trainer:
     """Trains an adapter for one stage."""
@@ -113,12 +99,15 @@ class Trainer:
     def __init__(self, model: nn.Module, stage: Stage, *, settings: LoopSettings) -> None:
         """Prepare the optimizer, and go back to the latest checkpoint where there is one.
 
+        Each of several processes does so at the same time.
+
         Raises:
             CheckpointError: the latest checkpoint is of another run, or can't be read.
         """
         self._model = model
         self._stage = stage
         self._settings = settings
+        self._processes = settings.processes
         self._optimizer_settings = settings.stage.optimizer
         self._parameters = trainable(model)
         self._device = next(iter(self._parameters.values())).device
@@ -127,9 +116,17 @@ class Trainer:
             lr=self._optimizer_settings.learning_rate,
             weight_decay=self._optimizer_settings.weight_decay,
         )
+        self._reporter = StepReporter(
+            settings.metrics,
+            label=settings.label,
+            steps=settings.stage.steps,
+            every_steps=settings.metrics_every_steps,
+            progress=settings.progress,
+        )
         self._best: dict[str, Tensor] | None = None
         self._state = self._resumed()
-        self._unreported: list[float] = []
+        # Equal seeds draw equal numbers on equal hardware only.
+        self._processes.copy_from_main(list(self._parameters.values()))
 
     def run(self) -> TrainingState:
         """Train to the end of the stage, and put the weights in the model that it ends with.
@@ -152,7 +149,8 @@ class Trainer:
                 due = is_due(count, before=before, after=self._progress())
                 started += self._evaluate(due=due)
                 self._stop_if_asked(request)
-                if time.monotonic() - saved_at >= self._settings.checkpoint_every_seconds:
+                waited = time.monotonic() - saved_at
+                if self._processes.is_main and waited >= self._settings.checkpoint_every_seconds:
                     self._save()
                     saved_at = time.monotonic()
         self._model.eval()
@@ -165,7 +163,7 @@ class Trainer:
         return self._progress() >= 1 or out_of_patience(self._state.evaluations, patience)
 
     def _resumed(self) -> TrainingState:
-        path = latest_checkpoint(self._settings.checkpoints)
+        path = self._processes.from_main(lambda: latest_checkpoint(self._settings.checkpoints))
         state = TrainingState()
         if path is not None:
             state = load_checkpoint(
@@ -176,9 +174,7 @@ class Trainer:
             )
             self._best = load_best(path)
             logger.info("%s goes on after step %d", self._settings.label, state.step)
-        self._settings.metrics.forget_after(
-            stage=self._settings.label, step=-1 if path is None else state.step
-        )
+        self._reporter.start_after(-1 if path is None else state.step)
         return state
 
     def _progress(self) -> float:
@@ -192,7 +188,10 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed(derive_seed(self._settings.seed, self._settings.label, "dropout", step))
-        found = self._stage.backward(self._model, step, precision=self._precision)
+        found = self._stage.backward(
+            self._model, step, precision=self._precision, processes=self._processes
+        )
+        self._processes.sum_gradients(list(self._parameters.values()))
         norm = float(
             nn.utils.clip_grad_norm_(
                 self._parameters.values(), self._optimizer_settings.max_grad_norm
@@ -204,12 +203,14 @@ class Trainer:
         self._state = replace(
             self._state,
             step=step + 1,
-            seconds=time.monotonic() - started,
+            seconds=self._processes.from_main(lambda: time.monotonic() - started),
             tokens=self._state.tokens + found.tokens,
             first_losses=(*self._state.first_losses, found.loss)[:LOSSES_KEPT],
             last_losses=(*self._state.last_losses, found.loss)[-LOSSES_KEPT:],
         )
-        self._report(found.loss, norm=norm, rate=rate)
+        self._reporter.report(
+            self._state, progress=self._progress(), loss=found.loss, norm=norm, rate=rate
+        )
 
     def _evaluate(self, *, due: bool) -> float:
         """Rank the development set, if that is due; keep the weights if they are the best so far.
@@ -223,7 +224,9 @@ class Trainer:
         began = time.monotonic()
         self._model.eval()
         with torch.no_grad(), self._precision():
-            scores = selection(self._model)
+            ranked = selection(self._model)
+        # A tie may break otherwise on another GPU, and all must choose the same weights.
+        scores = self._processes.from_main(lambda: ranked)
         self._model.train()
         found = Evaluation(step=self._state.step, scores=tuple(map(float, scores)))
         self._state = replace(self._state, evaluations=(*self._state.evaluations, found))
@@ -231,7 +234,7 @@ class Trainer:
             self._best = {
                 name: p.detach().to("cpu", copy=True) for name, p in self._parameters.items()
             }
-        self._settings.metrics.append_evaluation(self._settings.label, found)
+        self._reporter.report_evaluation(found)
         logger.info(
             "%s: development nDCG@10 %.3f after step %d",
             *(self._settings.label, found.score, found.step),
@@ -255,31 +258,10 @@ class Trainer:
             f'{self._optimizer_settings.learning_rate:g}, or with `dtype = "float32"`'
         )
 
-    def _report(self, loss: float, *, norm: float, rate: float) -> None:
-        self._unreported.append(loss)
-        state, progress = self._state, self._progress()
-        report = StepReport(
-            stage=self._settings.label,
-            step=state.step,
-            steps=self._settings.stage.steps,
-            progress=progress,
-            loss=sum(self._unreported) / len(self._unreported),
-            grad_norm=norm,
-            learning_rate=rate,
-            tokens=state.tokens,
-            seconds=state.seconds,
-            tokens_per_second=state.tokens / max(state.seconds, 1e-9),
-            eta_seconds=state.seconds * (1 - progress) / progress,
-        )
-        if self._settings.progress is not None:
-            self._settings.progress(report)
-        if state.step % self._settings.metrics_every_steps == 0 or progress >= 1:
-            self._settings.metrics.append(report)
-            self._unreported = []
-
     def _stop_if_asked(self, request: StopRequest) -> None:
-        if request.made:
-            path = self._save()
+        if self._processes.add_up(request.made):
+            # All wait for it: a launcher ends the others as soon as one process has failed.
+            path = self._processes.from_main(self._save)
             raise TrainingInterruptedError(
                 f"training was stopped after step {self._state.step} of {self._settings.label}; "
                 f"the checkpoint is {path}\nhint: resume the run to go on from there"

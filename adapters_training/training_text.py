@@ -22,13 +22,18 @@ class TrainingText:
     def whole(self) -> str:
         """What an encoder is given of it, as an index cuts it.
 
-        Title and headings that the text does not begin with on a line of their own, then the text.
+        Title and headings that the text does not begin with, on a line of their own, then the text.
         """
-        opening = self.text.lstrip("#= \n").casefold()
-        above = (self.title, *self.headings)
-        shown = [part for part in above if part and not opening.startswith(part.casefold())]
-        return "\n".join(part for part in (" > ".join(dict.fromkeys(shown)), self.text) if part)
+        above = dict.fromkeys(part for part in (self.title, *self.headings) if part)
+        missing = [part for part in above if not opens_with(self.text, part)]
+        return "\n".join(part for part in (" > ".join(missing), self.text) if part)
 
     def with_text(self, text: str) -> Self:
         """Put a part of the text under the same title and headings."""
         return replace(self, text=text)
+
+
+def opens_with(text: str, heading: str) -> bool:
+    """Tell whether a text begins with a heading, whatever marks it."""
+    opening = text.lstrip("#= \n")[: len(heading) + 1].casefold()
+    return opening[: len(heading)] == heading.casefold() and not opening[len(heading) :].isalnum()

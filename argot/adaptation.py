@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from adapters_training.config_dicts import settings_from_dict
 from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.development import DevelopmentSet
 from adapters_training.metrics import Progress
+from adapters_training.pair_sources import Announce
 from adapters_training.pairs import read_pairs
 from adapters_training.recipes import DEFAULT_RECIPE, lay_over, load_recipe
 from adapters_training.text_files import read_texts
@@ -29,6 +31,8 @@ from indexing.errors import NoIndexError
 from indexing.lock import hold_lock
 from indexing.versions import live_version
 
+logger = logging.getLogger(__name__)
+
 RUN_NAME = re.compile(r"adapted-(\d+)")
 
 
@@ -43,6 +47,7 @@ def adapt_project(
     settings: AdaptSettings | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    announce: Announce = logger.info,
 ) -> NamedEncoder:
     """Train the stages and write the result as an encoder of the project.
 
@@ -57,6 +62,7 @@ def adapt_project(
         settings: Stages and how to run them; None: the project's ``[adapt]``.
         resume: Go on with a run that was interrupted.
         progress: Called after every step.
+        announce: Told what is done between the stages, and how far it is.
 
     Returns:
         The new encoder.
@@ -88,6 +94,7 @@ def adapt_project(
             development=judged,
             resume=resume,
             progress=progress,
+            announce=announce,
         )
     stages = [stage["kind"] for stage in made.lineage["stages"]]
     target.parent.mkdir(parents=True, exist_ok=True)

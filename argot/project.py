@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from argot.encoders import load_encoder
+from argot.encoders import load_encoder, load_encoder_with_generator
 from argot.errors import SettingsError
 from argot.paths import ProjectPaths
 from argot.searching import OpenSearch, open_search
@@ -18,6 +18,7 @@ from retriever.settings import Mode
 if TYPE_CHECKING:
     from argot.ingest_progress import Progress
     from argot.langchain import ArgotRetriever
+    from encoder.shared_weights import EncoderWithGenerator
     from indexing.pipeline import SyncOptions
     from indexing.report import SyncReport
 
@@ -47,6 +48,16 @@ class Project:
     def encoder(self) -> DenseEncoder | None:
         """The project's encoder, loaded once; None for a project that searches by words."""
         return load_encoder(self.settings.encoder, self.paths)
+
+    def load_with_generator(self) -> "EncoderWithGenerator":
+        """Load encoder and base model over one copy of the weights; the project encodes with it.
+
+        Raises:
+            SettingsError: no model is chosen.
+        """
+        pair = load_encoder_with_generator(self.settings.encoder, self.paths)
+        self.encoder = pair.encoder
+        return pair
 
     def ingest(
         self,

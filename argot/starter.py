@@ -56,7 +56,7 @@ def write_project(
     *,
     model: str = "",
     source: tuple[str, str] | None = None,
-    adapt: str = '# stages = ["mntp", "simcse"]',
+    adapt: str = '# recipe = "default"         # `argot adapt --list-recipes` names the others',
 ) -> Path:
     """Write argot.toml.
 

@@ -34,12 +34,14 @@ def cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def choose_attention(device: str, *, dtype: torch.dtype) -> str | None:
+def choose_attention(device: str, *, dtype: torch.dtype, flash: bool = True) -> str | None:
     """Return ``flash_attention_2`` on GPUs that have the package and for types that it takes.
+
+    ``flash`` tells whether the model's family can use it.
 
     None elsewhere: transformers then takes SDPA, or eager for a model that has no SDPA.
     """
-    if not device.startswith("cuda") or dtype == torch.float32:
+    if not flash or not device.startswith("cuda") or dtype == torch.float32:
         return None
     if importlib.util.find_spec("flash_attn") is None:
         return None

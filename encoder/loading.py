@@ -15,6 +15,7 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -22,6 +23,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_MAPPING,
 )
 
 from encoder.attention import (
@@ -65,6 +67,7 @@ def load_decoder(
     device: str | None = None,
     attention: str | None = None,
     tokenizer: Path | None = None,
+    quantization: BitsAndBytesConfig | None = None,
 ) -> Decoder:
     """Load a checkpoint; bidirectional, and proven to be, unless ``causal``.
 
@@ -77,6 +80,7 @@ def load_decoder(
         device: A torch device; None: GPU where there is one.
         attention: A transformers attention backend; None: the fastest there is.
         tokenizer: The folder of the tokenizer; None: ``folder``.
+        quantization: How the weights are quantised as they are read, on a GPU; None: they are not.
 
     Raises:
         ModelFolderError: the folder holds no decoder checkpoint that can be loaded safely.
@@ -86,7 +90,7 @@ def load_decoder(
     device = device or choose_device()
     config = read_config(folder)
     dtype = dtype or choose_dtype(device)
-    attention = attention or choose_attention(device, dtype=dtype)
+    attention = attention or choose_attention(device, dtype=dtype, flash=supports_flash(config))
     set_causal(config, causal=causal)
     if not causal:
         refuse_causal_only(config)
@@ -101,6 +105,8 @@ def load_decoder(
         "local_files_only": True,
         "trust_remote_code": False,
     }
+    if quantization is not None:
+        options |= {"quantization_config": quantization, "device_map": {"": device}}
     loader: Any = AutoModelForCausalLM if with_head else AutoModel
     try:
         with no_load_report():
@@ -115,7 +121,9 @@ def load_decoder(
             f"{folder} must hold every weight of {type(model).__name__}; "
             f"{len(missing)} are missing, the first is {missing[0]}"
         )
-    model.to(device).eval()
+    if quantization is None:  # else it is where it belongs, and must not be moved
+        model.to(device)
+    model.eval()
     if not causal:
         make_bidirectional(model)
     if attention_dropout:
@@ -145,6 +153,14 @@ def read_config(folder: Path) -> PretrainedConfig:
             f"a base model must be a decoder LLM, such as Llama or Qwen; {folder} is a {kind} model"
         )
     return config
+
+
+def supports_flash(config: PretrainedConfig) -> bool:
+    """Tell whether a family can use FlashAttention."""
+    kind = type(config)
+    return kind in MODEL_MAPPING and bool(
+        getattr(MODEL_MAPPING[kind], "_supports_flash_attn", False)
+    )
 
 
 @contextmanager

@@ -91,7 +91,8 @@ class EncoderSpec:
     """In the order they were trained; the same in both forms."""
 
     weights_digest: str = ""
-    """SHA-256 of the folder's own weights; merged form only."""
+    """SHA-256 of the folder's own weights: the merged form's, or those of the one adapter that a
+    stack was summed into."""
 
     lineage: Mapping[str, Any] = field(default_factory=dict)
     """How it was made: stages with their settings, texts and losses."""

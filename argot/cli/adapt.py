@@ -1,6 +1,7 @@
 """`argot adapt`."""
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ def command(
 
     Writes a new encoder; `model` in [encoder] and `argot ingest --rebuild` put it to use.
     """
+    if int(os.environ.get("RANK", "0")):  # one of several processes, and not the main one
+        return help_main_process(idle=listing or dry_run)
     if listing:
         return show_recipes(as_json=as_json)
     if dry_run and resume:
@@ -99,6 +102,16 @@ def command(
     if dry_run:
         return show_estimate(project, settings, data=data, as_json=as_json)
     return adapt(project, settings, data=data, name=name, resume=resume, as_json=as_json)
+
+
+def help_main_process(*, idle: bool) -> int:
+    """Do this process's share of the training; all else the main process does."""
+    if not idle:
+        check_packages()
+        from adapters_training.adapt import help_adapt
+
+        help_adapt()
+    return DONE
 
 
 def show_recipes(*, as_json: bool) -> int:
@@ -218,6 +231,7 @@ def adapt(
             settings=settings,
             resume=resume,
             progress=lambda report: draw(line, report),
+            announce=line.show,
         )
     run_folder = project.paths.runs / encoder.name
     report, verdict = run_folder / "report.html", verdict_of(run_folder)

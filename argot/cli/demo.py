@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import click
 
@@ -154,7 +155,9 @@ def adapt(project: Project, collection: Path, *, steps: int | None) -> str:
 
     name = f"adapted-{steps}" if steps else "adapted"
     if not (project.paths.encoders / name).exists():
-        changes = {"steps": steps, "time_budget_seconds": 24 * 3600.0} if steps else {}
+        changes: dict[str, Any] = (
+            {"steps": steps, "time_budget_seconds": 24 * 3600.0} if steps else {}
+        )
         with progress_line() as line:
             adapt_project(
                 project,
@@ -163,6 +166,7 @@ def adapt(project: Project, collection: Path, *, steps: int | None) -> str:
                 settings=adapt_settings(project, **changes),
                 resume=True,
                 progress=lambda report: draw_training(line, report),
+                announce=line.show,
             )
     return name
 

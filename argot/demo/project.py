@@ -11,28 +11,8 @@ MODEL = "models/smollm2-135m"
 CORPUS = "corpus"
 
 ADAPT = """\
-# Short stages, so that the demo ends while you watch; more steps teach more.
-[[adapt.stages]]
-kind = "mntp"
-steps = 200
-batch_size = 8
-max_tokens = 128
-time_budget_seconds = 200
-
-[adapt.stages.optimizer]
-learning_rate = 5e-4
-warmup_steps = 5
-
-[[adapt.stages]]
-kind = "simcse"
-steps = 200
-batch_size = 16
-max_tokens = 64
-time_budget_seconds = 130
-
-[adapt.stages.optimizer]
-learning_rate = 1e-4
-warmup_steps = 5
+# Short stages, so that the demo ends while you watch; `default` teaches more.
+recipe = "quick"
 """
 
 

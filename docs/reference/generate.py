@@ -19,6 +19,8 @@ from adapters_training.config import (
     OptimizerSettings,
     SimcseSettings,
 )
+from adapters_training.contrastive_settings import ContrastiveSettings
+from adapters_training.synthetic_settings import SyntheticSettings
 from argot.cli.main import cli
 from argot.settings import CatalogChoice, EncoderChoice, IndexChoice
 from argot.typed import describe
@@ -39,6 +41,8 @@ TABLES = (
     ("[adapt]", AdaptSettings),
     ('[[adapt.stages]] with kind = "mntp"', MntpSettings),
     ('[[adapt.stages]] with kind = "simcse"', SimcseSettings),
+    ('[[adapt.stages]] with kind = "contrastive"', ContrastiveSettings),
+    ("[adapt.stages.synthetic]", SyntheticSettings),
     ("[adapt.stages.lora]", LoraSettings),
     ("[adapt.stages.optimizer]", OptimizerSettings),
 )

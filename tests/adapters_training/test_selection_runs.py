@@ -65,7 +65,7 @@ def stage(**changes: Any) -> Table:
 RUINED_LATE = stage(
     steps=32, evaluations=8, optimizer={"learning_rate": 20.0, "warmup_steps": 12000}
 )
-RUINED_AT_ONCE = stage(steps=4, evaluations=2, optimizer={"learning_rate": 50.0})
+RUINED_AT_ONCE = stage(steps=4, evaluations=2, optimizer={"learning_rate": 1000.0})
 
 
 @pytest.fixture

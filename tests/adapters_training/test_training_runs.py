@@ -31,8 +31,10 @@ from adapters_training.errors import (
 from adapters_training.gradient_cache import Precision
 from adapters_training.lora import attach_lora, trainable
 from adapters_training.metrics import MetricsLog, StepReport
+from adapters_training.processes import ALONE, Processes
+from adapters_training.stage_protocol import Stage, StepLoss
 from adapters_training.stages import Examples, build_stage
-from adapters_training.trainer import LoopSettings, Stage, StepLoss, Trainer
+from adapters_training.trainer import LoopSettings, Trainer
 from encoder.loading import load_decoder
 from encoder.merging import merge_adapters
 
@@ -277,8 +279,15 @@ class DivergingStage:
     def __init__(self, inner: Stage, *, at: int) -> None:
         self.inner, self.at = inner, at
 
-    def backward(self, model: nn.Module, step: int, *, precision: Precision) -> StepLoss:
-        found = self.inner.backward(model, step, precision=precision)
+    def backward(
+        self,
+        model: nn.Module,
+        step: int,
+        *,
+        precision: Precision,
+        processes: Processes = ALONE,
+    ) -> StepLoss:
+        found = self.inner.backward(model, step, precision=precision, processes=processes)
         return replace(found, loss=float("nan")) if step == self.at else found
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapters_training.errors import TrainingTextError
 from adapters_training.ordering import BatchOrder
 from adapters_training.text_files import read_texts
+from adapters_training.training_text import TrainingText
 
 
 def test_a_folder_gives_its_text_files_and_jsonl_lines_in_order(tmp_path: Path):
@@ -23,6 +24,12 @@ def test_a_folder_gives_its_text_files_and_jsonl_lines_in_order(tmp_path: Path):
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8")
     found = [text.whole for text in read_texts([tmp_path])]
     assert found == ["first", "second", "T\nthird", "fourth"]
+
+
+def test_what_stands_over_a_text_is_read_with_it_unless_the_text_begins_with_it():
+    text = TrainingText(text="## Leave\n\nThirty days.", title="Handbook", headings=("Leave",))
+    assert text.whole == "Handbook\n## Leave\n\nThirty days."
+    assert text.with_text("More.").whole == "Handbook > Leave\nMore."
 
 
 @pytest.mark.parametrize("line", ['{"text": 3}', '["x"]', "not json"])

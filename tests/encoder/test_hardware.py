@@ -96,3 +96,12 @@ def test_without_the_package_transformers_chooses(monkeypatch: pytest.MonkeyPatc
 
 def test_batches_are_larger_on_a_gpu():
     assert choose_token_budget("cuda:0") > choose_token_budget("cpu") >= 512
+
+
+def test_a_family_without_flash_attention_does_not_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+    flash_attn: None,  # noqa: ARG001
+):
+    gpu(monkeypatch, capability=(9, 0))
+    assert choose_attention("cuda", dtype=torch.bfloat16) == "flash_attention_2"
+    assert choose_attention("cuda", dtype=torch.bfloat16, flash=False) is None
