@@ -51,11 +51,13 @@ def read_pairs(paths: Iterable[Path]) -> Iterator[Pair]:
         paths: Of ``.jsonl`` or ``.jsonl.gz`` files.
 
     Raises:
-        TrainingPairsError: a file can't be read, or a line is no pair; it names file and line.
+        TrainingPairsError: a file can't be read, holds no pair, or a line is no pair; it names file
+            and line.
     """
     for path in paths:
         name = path.name.removesuffix(".gz").removesuffix(".jsonl")
         opener = gzip.open if path.suffix == ".gz" else open
+        found = False
         try:
             with opener(path, "rt", encoding="utf-8-sig") as lines:
                 for number, line in enumerate(lines, start=1):
@@ -63,11 +65,16 @@ def read_pairs(paths: Iterable[Path]) -> Iterator[Pair]:
                         continue
                     pair = parse_pair(line, where=f"{path}:{number}", default_set=name)
                     if pair.query and pair.positive:
+                        found = True
                         yield pair
                     else:
                         logger.warning("%s:%d is left out: a side of it is empty", path, number)
         except (OSError, EOFError, UnicodeDecodeError) as exc:
             raise TrainingPairsError(f"the pairs file {path} can't be read: {exc}") from exc
+        if not found:
+            raise TrainingPairsError(
+                f"a pairs file must hold a pair; {path} holds none\nhint: leave the file out"
+            )
 
 
 def parse_pair(line: str, *, where: str, default_set: str = "") -> Pair:
