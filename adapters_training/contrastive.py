@@ -21,7 +21,7 @@ from adapters_training.pairs import Pair
 from adapters_training.processes import ALONE, Processes
 from adapters_training.randomness import derive_seed
 from adapters_training.stage_protocol import StepLoss
-from adapters_training.text_chunks import TextChunk, chunk_texts, encode_chunk
+from adapters_training.text_chunks import TextChunk, chunk_texts, device_of, encode_chunk
 from encoder.instructions import TokenizedText, tokenize
 
 Text = tuple[str, str, int]
@@ -120,7 +120,7 @@ class ContrastiveStage:
         """Add this process's share of the gradient of a step's batch to the model's parameters."""
         batch = self.batch(step)
         rows = self._tokenize(batch.texts)
-        chunks = chunk_texts(rows, pad_id=self._tokenizer.pad_token_id)
+        chunks = chunk_texts(rows, pad_id=self._tokenizer.pad_token_id, device=device_of(model))
 
         def encode(chunk: TextChunk) -> Tensor:
             return encode_chunk(model, chunk, pooling=self._settings.pooling)

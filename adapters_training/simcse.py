@@ -18,7 +18,7 @@ from adapters_training.ordering import BatchOrder
 from adapters_training.processes import ALONE, Processes
 from adapters_training.randomness import derive_seed
 from adapters_training.stage_protocol import StepLoss
-from adapters_training.text_chunks import TextChunk, chunk_texts, encode_chunk
+from adapters_training.text_chunks import TextChunk, chunk_texts, device_of, encode_chunk
 from encoder.instructions import TokenizedText, tokenize
 
 
@@ -82,7 +82,7 @@ class SimcseStage:
             return info_nce(first, second, temperature=self._settings.temperature)
 
         loss = backward_over_chunks(
-            chunk_texts(twice, pad_id=self._pad_id),
+            chunk_texts(twice, pad_id=self._pad_id, device=device_of(model)),
             encode=encode,
             loss_of=loss_of,
             seed=derive_seed(self._seed, "dropout", step),

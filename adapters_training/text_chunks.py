@@ -16,8 +16,11 @@ from encoder.batching import batches_by_length, pad
 from encoder.instructions import TokenizedText
 from encoder.pooling import pool
 
-CHUNK_TOKENS = 2048
-"""Padded tokens of one chunk: enough for a processor's matrix products, little padding."""
+PROCESSOR_CHUNK_TOKENS = 512
+"""Padded tokens of one chunk on a CPU: what its matrix products work on stays in its caches."""
+
+ACCELERATOR_CHUNK_TOKENS = 8192
+"""Padded tokens of one chunk elsewhere: enough to keep an accelerator busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,13 @@ class TextChunk:
 
 
 def chunk_texts(
-    rows: Sequence[TokenizedText], *, pad_id: int, chunk_tokens: int | None = None
+    rows: Sequence[TokenizedText], *, pad_id: int, device: torch.device
 ) -> list[TextChunk]:
-    """Group texts by length; each position of ``rows`` stands in one chunk."""
+    """Group texts by length for a model on ``device``; each of ``rows`` stands in one chunk."""
+    on_cpu = device.type == "cpu"
+    budget = PROCESSOR_CHUNK_TOKENS if on_cpu else ACCELERATOR_CHUNK_TOKENS
     chunks = []
-    for batch in batches_by_length(
-        [len(row.ids) for row in rows], token_budget=chunk_tokens or CHUNK_TOKENS
-    ):
+    for batch in batches_by_length([len(row.ids) for row in rows], token_budget=budget):
         ids, present = pad([rows[i].ids for i in batch], fill=pad_id)
         mask = torch.from_numpy(present)
         starts = torch.tensor([rows[i].pooled_from for i in batch])
@@ -59,9 +62,14 @@ def chunk_texts(
     return chunks
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Name where a model computes."""
+    return next(model.parameters()).device
+
+
 def encode_chunk(model: nn.Module, chunk: TextChunk, *, pooling: str) -> Tensor:
     """Encode a chunk's texts: ``[B, D]`` float32, unit norm, in the order of its positions."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     mask = None if chunk.attention_mask.all() else chunk.attention_mask.to(device)
     output = model(input_ids=chunk.input_ids.to(device), attention_mask=mask, use_cache=False)
     hidden: Tensor = output.last_hidden_state
@@ -77,7 +85,7 @@ def encode_texts(
 
     The caller sets evaluation mode, and leaves gradients out.
     """
-    chunks = chunk_texts(rows, pad_id=pad_id)
+    chunks = chunk_texts(rows, pad_id=pad_id, device=device_of(model))
     vectors = torch.cat([encode_chunk(model, chunk, pooling=pooling).cpu() for chunk in chunks])
     order = np.argsort([position for chunk in chunks for position in chunk.positions])
     found: npt.NDArray[np.float32] = vectors.numpy()[order]

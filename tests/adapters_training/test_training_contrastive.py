@@ -115,7 +115,7 @@ def test_the_gradient_cache_gives_the_plain_gradient(
 ) -> None:
     from adapters_training.config import LoraSettings
 
-    monkeypatch.setattr("adapters_training.text_chunks.CHUNK_TOKENS", 32)
+    monkeypatch.setattr("adapters_training.text_chunks.PROCESSOR_CHUNK_TOKENS", 32)
     torch.manual_seed(0)
     decoder = load_decoder(teachable_folder, dtype=torch.float32, device="cpu")
     model = attach_lora(decoder.model, LoraSettings(rank=4, dropout=dropout)).train()

@@ -128,7 +128,7 @@ def test_two_views_of_a_text_differ_in_training_and_are_equal_without_dropout(
         if "lora_B" in name:  # at its start of zero the adapter's dropout has no effect
             torch.nn.init.normal_(parameter.data, std=0.1)
     rows = SimcseStage(sentences, decoder.tokenizer, settings=settings, seed=0).rows(0)
-    (chunk,) = chunk_texts([*rows, *rows], pad_id=0)
+    (chunk,) = chunk_texts([*rows, *rows], pad_id=0, device=torch.device("cpu"))
     order = torch.tensor(chunk.positions).argsort()
     first, second = encode_chunk(model.train(), chunk, pooling="mean")[order].chunk(2)
     assert ((first - second).abs().amax(dim=1) > 1e-4).all()
@@ -143,7 +143,7 @@ def test_padding_and_the_instruction_are_not_pooled(
     settings = SimcseSettings(batch_size=2, instruction="find this: ")
     texts = ["a wing", "every employee takes thirty days of leave in every year"]
     rows = SimcseStage(texts, decoder.tokenizer, settings=settings, seed=0).rows(0)
-    (part,) = chunk_texts(rows, pad_id=0)
+    (part,) = chunk_texts(rows, pad_id=0, device=torch.device("cpu"))
     own = {len(decoder.tokenizer(text)["input_ids"]) for text in texts}
     assert {int(row.sum()) for row in part.pooled} <= {n for m in own for n in (m, m + 1)}
     assert not (part.pooled & ~part.attention_mask).any()
