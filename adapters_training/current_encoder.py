@@ -11,17 +11,16 @@ import torch
 
 from adapters_training.config import AdaptSettings
 from adapters_training.contrastive_settings import ContrastiveSettings
-from adapters_training.stages import DTYPES
+from adapters_training.stages import DTYPES, add_adapters, quantization_of
 from adapters_training.text_chunks import encode_texts
 from encoder.base import FloatArray
 from encoder.hardware import choose_device
 from encoder.instructions import tokenize
 from encoder.loading import Decoder, context_tokens, load_decoder
-from encoder.merging import merge_adapters
 
 
 class CurrentEncoder:
-    """A base with the adapters so far merged into it, loaded when it is first asked."""
+    """A base with the adapters so far, loaded when it is first asked."""
 
     def __init__(
         self,
@@ -67,12 +66,14 @@ class CurrentEncoder:
 
     @cached_property
     def _decoder(self) -> Decoder:
+        device = self._run.device or choose_device()
         decoder = load_decoder(
             self._base,
             causal=self._run.causal,
             dtype=DTYPES[self._run.dtype],
-            device=self._run.device or choose_device(),
+            device=device,
             attention=self._run.attention,
+            quantization=quantization_of(self._run, device=device),
         )
-        merge_adapters(decoder.model, self._adapters)
+        add_adapters(decoder.model, self._adapters, run=self._run)
         return decoder

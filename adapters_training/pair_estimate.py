@@ -23,7 +23,7 @@ from adapters_training.pairs import Pair
 from adapters_training.query_prompt import BUILT_IN_EXAMPLES
 from adapters_training.randomness import derive_seed, numpy_generator
 from adapters_training.reading_costs import reading_seconds
-from adapters_training.synthetic_queries import choose_passages, write_queries
+from adapters_training.synthetic_queries import choose_passages, has_text, write_queries
 
 TRIED_PASSAGES = 16
 """Passages that queries are written for, to see how long it takes."""
@@ -57,7 +57,7 @@ def expect_pairs(
     if "structural" in settings.pairs:
         pairs += pairs_by_source(sources.corpus.items, seed=seed)[0]
     seconds = 0.0
-    if "synthetic" in settings.pairs:
+    if "synthetic" in settings.pairs and any(map(has_text, passages)):
         written, seconds = expect_queries(
             sources, passages, settings=settings, run=run, seed=seed, encoder=encoder
         )

@@ -1,5 +1,6 @@
 """Collect pairs by origin: labelled, from structure, written by the model itself."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,12 +13,14 @@ from adapters_training.pair_sources import PairSources, countdown, make_rankers,
 from adapters_training.pairs import Pair
 from adapters_training.query_prompt import BUILT_IN_EXAMPLES, Example
 from adapters_training.round_trip import SyntheticReport, keep_found
-from adapters_training.stages import DTYPES
+from adapters_training.stages import DTYPES, quantization_of
 from adapters_training.structural_pairs import structural_pairs
-from adapters_training.synthetic_queries import write_queries
+from adapters_training.synthetic_queries import has_text, write_queries
 from adapters_training.training_text import TrainingText
 from encoder.hardware import choose_device
 from encoder.loading import Decoder, load_decoder
+
+logger = logging.getLogger(__name__)
 
 WRITTEN_FILE = "written-queries.jsonl"
 
@@ -60,6 +63,9 @@ def write_pairs(
 ) -> tuple[list[Pair], SyntheticReport]:
     """Let the base write queries for passages of the text, and keep those that find them again."""
     passages = passage_pool(sources, settings, seed=seed)
+    if not any(map(has_text, passages)):
+        logger.warning("no query is written: no passage of the text is long enough for one")
+        return [], SyntheticReport()
     folder.mkdir(parents=True, exist_ok=True)
     written = write_queries(
         load_writer(sources.base, run=run),
@@ -80,12 +86,14 @@ def write_pairs(
 
 def load_writer(base: Path, *, run: AdaptSettings) -> Decoder:
     """Load the base as it was, with its head, to write queries."""
+    device = run.device or choose_device()
     return load_decoder(
         base,
         causal=True,
         with_head=True,
         dtype=DTYPES[run.dtype],
-        device=run.device or choose_device(),
+        device=device,
+        quantization=quantization_of(run, device=device),
     )
 
 

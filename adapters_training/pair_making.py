@@ -6,6 +6,7 @@ and makes none twice.
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ from adapters_training.pair_sources import PairSources, make_rankers, passage_po
 from adapters_training.pairs import Pair, pair_from_dict, pair_to_dict
 from adapters_training.randomness import derive_seed
 
+logger = logging.getLogger(__name__)
+
+FEW_BATCHES = 4
 PAIRS_FILE, REPORT_FILE = "pairs.jsonl", "pairs.json"
 DEVELOPMENT_FILE = "development-set.json"
 
@@ -74,6 +78,11 @@ def make_pairs(
             f"the contrastive stage needs at least 2 pairs; got {len(pairs)}, "
             f"and {gathered - len(pairs)} of development queries\n"
             "hint: give labelled pairs, or text with titles or headings"
+        )
+    if len(pairs) < FEW_BATCHES * settings.batch_size:
+        logger.warning(
+            "%s has %d pairs, fewer than %d batches of %d: an encoder learns little from so few",
+            *(label, len(pairs), FEW_BATCHES, settings.batch_size),
         )
     if settings.negatives and settings.mine:
         pairs, mined = mine(pairs, sources, settings, seed=seed, encoder=encoder)

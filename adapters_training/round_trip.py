@@ -6,7 +6,7 @@ retriever trained on all of them ranks its passage first; ours is BM25 and the e
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,21 +26,21 @@ PASSAGE_CHARS_SHOWN = 200
 class SyntheticReport:
     """How many queries were written, how many were kept, and why the rest fell."""
 
-    passages: int
+    passages: int = 0
     """How many were written for."""
 
-    written: int
-    kept: int
-    fell: dict[str, int]
+    written: int = 0
+    kept: int = 0
+    fell: dict[str, int] = field(default_factory=dict)
     """How many fell, by reason, the most frequent first; with ``kept`` they make ``written``."""
 
-    kept_examples: tuple[tuple[str, str], ...]
+    kept_examples: tuple[tuple[str, str], ...] = ()
     """Some queries, each with the beginning of its passage."""
 
-    fallen_examples: dict[str, str]
+    fallen_examples: dict[str, str] = field(default_factory=dict)
     """One for each reason."""
 
-    seconds: float
+    seconds: float = 0.0
     """Of writing; little where a run was resumed."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from adapters_training.config import AdaptSettings, MntpSettings, SimcseSettings, StageSettings
 from adapters_training.contrastive import ContrastiveStage
@@ -99,10 +99,7 @@ def load_adapted(
     if not (run.shard and isinstance(processes, ProcessGroup)):
         decoder = load_stage_decoder(base, settings, run=run, device=device)
         # Before a fresh adapter comes: it starts at zero, so it must see what came before.
-        if run.quantize:
-            put_beside(decoder.model, adapters)
-        else:
-            merge_adapters(decoder.model, adapters)
+        add_adapters(decoder.model, adapters, run=run)
         return decoder
     mesh = processes.mesh()
     # In turn, because each process has the whole base in main memory for a moment.
@@ -111,6 +108,21 @@ def load_adapted(
         merge_adapters(decoder.model, adapters)
         shard_decoder(decoder.model, mesh, device=device)
     return decoder
+
+
+def add_adapters(model: PreTrainedModel, adapters: Sequence[Path], *, run: AdaptSettings) -> None:
+    """Make a base what the stages before have made of it, quantised or not."""
+    if run.quantize:
+        put_beside(model, adapters)
+    else:
+        merge_adapters(model, adapters)
+
+
+def quantization_of(run: AdaptSettings, *, device: str) -> BitsAndBytesConfig | None:
+    """Say how a run's base is quantised on a device; None: it is not."""
+    if not run.quantize:
+        return None
+    return quantization(run.quantize, device=device, dtype=DTYPES[run.dtype])
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
@@ -125,7 +137,6 @@ def load_stage_decoder(
     base: Path, settings: StageSettings, *, run: AdaptSettings, device: str
 ) -> Decoder:
     """Load the base with the head or the attention dropout that the stage needs."""
-    dtype = DTYPES[run.dtype]
     on_cpu = torch.device(run.device or device).type == "cpu"
     return load_decoder(
         base,
@@ -134,13 +145,11 @@ def load_stage_decoder(
         attention_dropout=(
             settings.attention_dropout if isinstance(settings, SimcseSettings) else 0.0
         ),
-        dtype=dtype,
+        dtype=DTYPES[run.dtype],
         device=device,
         # The backward pass of SDPA's CPU kernel takes a fifth of a step; eager's hardly shows.
         attention=run.attention or ("eager" if on_cpu else None),
-        quantization=(
-            quantization(run.quantize, device=device, dtype=dtype) if run.quantize else None
-        ),
+        quantization=quantization_of(run, device=device),
     )
 
 

@@ -93,7 +93,7 @@ def choose_passages(passages: Sequence[str], *, count: int, seed: int) -> list[i
         TrainingPairsError: none has text enough.
     """
     first = {text: i for i, text in reversed(list(enumerate(passages)))}
-    fit = [text for text in first if sum(map(str.isalpha, text)) >= MIN_PASSAGE_LETTERS]
+    fit = [text for text in first if has_text(text)]
     if not fit:
         raise TrainingPairsError(
             f"queries are written for passages of at least {MIN_PASSAGE_LETTERS} letters; got "
@@ -101,6 +101,11 @@ def choose_passages(passages: Sequence[str], *, count: int, seed: int) -> list[i
         )
     turns = sorted(fit, key=lambda text: derive_seed("synthetic", seed, digest(text)))
     return sorted(first[text] for text in turns[:count])
+
+
+def has_text(passage: str) -> bool:
+    """Tell whether a passage has text enough for a query to be written for it."""
+    return sum(map(str.isalpha, passage)) >= MIN_PASSAGE_LETTERS
 
 
 def _write(

@@ -1,8 +1,9 @@
 """Retrieval quality of encoders on judged collections, beside BM25 and fused with it.
 
-Every document is one text. Weight and constant of the fusion are chosen on each collection's train
-split (``dev`` where there is no train), the figures are of its test split. Prints a JSON line for
-each collection and ranking, then a table.
+Every document is one text. How the fusion is done (method, share of the dense side, constant) is
+chosen on each collection's train split (``dev`` where there is no train); for a company without
+judged queries it is chosen on the train splits of the other collections. The figures are of the
+test split. Prints a JSON line for each collection and ranking, then a table.
 
     python benchmarks/quality.py COLLECTION... --encoder [NAME=]FOLDER... [--cache DIR]
         [--split test|train] [--dimensions N]
@@ -18,21 +19,28 @@ from statistics import fmean
 
 import numpy as np
 
-from adapters_training.ranking import VectorRanker, WordRanker
+from adapters_training.ranking import Ranking, VectorRanker, WordRanker
 from encoder.base import DenseEncoder, FloatArray
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.sentence_encoder import SentenceEncoder
+from retriever.candidates import fuse
 from retriever.evaluation import EvaluationReport, compare, evaluate
-from retriever.fusion import reciprocal_rank_fusion
 from retriever.judgements import Judgements, read_beir
+from retriever.settings import FUSIONS, SearchSettings
 
 DEPTH = 100
-RRF_K = (5, 10, 20, 60, 100)
+RRF_K = (5, 20, 60)
 DENSE_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+CHOICES = tuple(
+    SearchSettings(fusion=fusion, rrf_k=k, dense_weight=share, sparse_weight=1 - share)
+    for fusion in FUSIONS
+    for k in (RRF_K if fusion == "rrf" else (60,))
+    for share in DENSE_SHARES
+)
 METRICS = ("ndcg@10", "recall@100")
 
-Ranked = list[list[str]]
-"""Ids of each query, best first."""
+Ranked = list[list[tuple[str, float]]]
+"""Ids of each query with their scores, best first."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +68,14 @@ def main() -> None:
     scores: dict[str, list[float]] = {}
     words = {c.name: rank_words(c) for c in collections}
     for c in collections:
-        report = measure(c, options.split, words[c.name])
-        show(c, "BM25", report, scores)
+        show(c, "BM25", measure(c, options.split, words[c.name][options.split]), scores)
     for chosen in options.encoder:
         name, _, folder = chosen.rpartition("=")
         encoder = load(Path(folder))
-        for c in collections:
-            measured = dense_and_hybrid(c, encoder, words[c.name], options)
-            baseline = measure(c, options.split, words[c.name])
-            for kind, (report, details) in measured.items():
-                show(c, f"{name or Path(folder).name} {kind}", report, scores, baseline, details)
+        dense = {c.name: rank_vectors(c, encoder, options) for c in collections}
+        show_encoder(
+            name or Path(folder).name, collections, dense, words, scores, split=options.split
+        )
     print("| ranking | " + " | ".join(c.name for c in collections) + " | mean |")
     print("|---" * (len(collections) + 2) + "|")
     for name, values in scores.items():
@@ -100,69 +106,90 @@ def load(folder: Path) -> DenseEncoder:
 def rank_words(collection: Collection) -> dict[str, Ranked]:
     """Rank by BM25, for both splits."""
     ranker = WordRanker(collection.texts)
-    return {
-        split: named(collection, ranker.rank(list(judged.queries.values()), k=DEPTH).positions)
+    found = {
+        split: named(collection, ranker.rank(list(judged.queries.values()), k=DEPTH))
         for split, judged in splits(collection)
+    }
+    # As in an index, a document without any word of the query is not found.
+    return {
+        split: [[(id_, score) for id_, score in row if score > 0] for row in rows]
+        for split, rows in found.items()
     }
 
 
-def dense_and_hybrid(
-    collection: Collection,
-    encoder: DenseEncoder,
-    words: Mapping[str, Ranked],
-    options: argparse.Namespace,
-) -> dict[str, tuple[EvaluationReport, dict[str, float]]]:
-    """Measure an encoder alone, fused with equal weights, and fused as the train split likes."""
+def rank_vectors(
+    collection: Collection, encoder: DenseEncoder, options: argparse.Namespace
+) -> dict[str, Ranked]:
+    """Rank by an encoder's vectors, for both splits."""
     vectors = cached_vectors(collection, encoder, options.cache)
     kept = vectors[:, : options.dimensions]
     ranker = VectorRanker(
         kept / np.linalg.norm(kept, axis=1, keepdims=True),
         lambda texts: encoder.encode_queries(texts, dimensions=options.dimensions),
     )
-    dense = {
-        split: named(collection, ranker.rank(list(judged.queries.values()), k=DEPTH).positions)
+    return {
+        split: named(collection, ranker.rank(list(judged.queries.values()), k=DEPTH))
         for split, judged in splits(collection)
     }
-    share, k = tuned(collection, dense["train"], words["train"])
-    split = options.split
-    equal = fuse(dense[split], words[split], share=0.5, k=60)
-    best = fuse(dense[split], words[split], share=share, k=k)
-    return {
-        "dense": (measure(collection, split, dense), {}),
-        "hybrid": (measure(collection, split, {split: equal}), {}),
-        "hybrid, tuned": (measure(collection, split, {split: best}), {"share": share, "k": k}),
+
+
+def show_encoder(
+    name: str,
+    collections: Sequence[Collection],
+    dense: Mapping[str, Mapping[str, Ranked]],
+    words: Mapping[str, Mapping[str, Ranked]],
+    scores: dict[str, list[float]],
+    *,
+    split: str,
+) -> None:
+    """Print an encoder alone, fused at equal weights, and fused as other queries like it best."""
+    quality = {
+        c.name: [
+            measure(c, "train", fused(dense[c.name]["train"], words[c.name]["train"], choice))
+            .metrics["ndcg@10"]
+            .value
+            for choice in CHOICES
+        ]
+        for c in collections
     }
+    for c in collections:
+        baseline = measure(c, split, words[c.name][split])
+        sides = dense[c.name][split], words[c.name][split]
+        show(c, f"{name} dense", measure(c, split, sides[0]), scores, baseline)
+        others = [values for other, values in quality.items() if other != c.name]
+        for kind, values in (
+            ("equal weights", None),
+            ("tuned on train", quality[c.name]),
+            ("tuned on the others", np.mean(others, axis=0).tolist() if others else None),
+        ):
+            choice = CHOICES[int(np.argmax(values))] if values else SearchSettings()
+            report = measure(c, split, fused(*sides, choice))
+            show(c, f"{name} hybrid, {kind}", report, scores, baseline, described(choice))
 
 
-def tuned(collection: Collection, dense: Ranked, words: Ranked) -> tuple[float, int]:
-    """Choose the dense side's share and the constant with the best nDCG@10 on the train split."""
-    grid = [(share, k) for k in RRF_K for share in DENSE_SHARES]
-
-    def quality(choice: tuple[float, int]) -> float:
-        fused = fuse(dense, words, share=choice[0], k=choice[1])
-        return measure(collection, "train", {"train": fused}).metrics["ndcg@10"].value
-
-    return max(grid, key=quality)
-
-
-def fuse(dense: Ranked, words: Ranked, *, share: float, k: int) -> Ranked:
-    """Fuse two rankings of each query."""
-    weights = {"dense": share, "words": 1 - share}
+def fused(dense: Ranked, words: Ranked, settings: SearchSettings) -> Ranked:
+    """Fuse two rankings of each query as a search does."""
     return [
-        [id_ for id_, _ in reciprocal_rank_fusion({"dense": a, "words": b}, k=k, weights=weights)]
+        fuse({"dense": a, "sparse": b}, settings=settings)
         for a, b in zip(dense, words, strict=True)
     ]
 
 
-def measure(collection: Collection, split: str, ranked: Mapping[str, Ranked]) -> EvaluationReport:
+def described(choice: SearchSettings) -> dict[str, object]:
+    """Name what was chosen."""
+    constant = {"k": choice.rrf_k} if choice.fusion == "rrf" else {}
+    return {"fusion": choice.fusion, "share": choice.dense_weight, **constant}
+
+
+def measure(collection: Collection, split: str, ranked: Ranked) -> EvaluationReport:
     """Compare rankings with the judgements of a split."""
     judged = dict(splits(collection))[split]
-    # The metrics sort by score: count down from the first.
-    scored = [[(id_, -float(i)) for i, id_ in enumerate(ids)] for ids in ranked[split]]
-    rng = np.random.default_rng(0)
-    of_query = dict(zip(judged.queries.values(), scored, strict=False))
+    of_query = dict(zip(judged.queries.values(), ranked, strict=True))
     return evaluate(
-        lambda texts: [of_query[text] for text in texts], judged, rng=rng, metrics=METRICS
+        lambda texts: [of_query[text] for text in texts],
+        judged,
+        rng=np.random.default_rng(0),
+        metrics=METRICS,
     )
 
 
@@ -172,9 +199,12 @@ def splits(collection: Collection) -> Iterator[tuple[str, Judgements]]:
     yield "train", collection.train
 
 
-def named(collection: Collection, positions: Sequence[Sequence[int]]) -> Ranked:
-    """Positions to ids."""
-    return [[collection.ids[i] for i in row if i >= 0] for row in positions]
+def named(collection: Collection, ranking: Ranking) -> Ranked:
+    """Positions to ids; a score that nothing stands for is left out."""
+    return [
+        [(collection.ids[i], score) for i, score in zip(*row, strict=True) if i >= 0]
+        for row in zip(ranking.positions.tolist(), ranking.scores.tolist(), strict=True)
+    ]
 
 
 def cached_vectors(collection: Collection, encoder: DenseEncoder, cache: Path) -> FloatArray:
@@ -193,7 +223,7 @@ def show(
     report: EvaluationReport,
     scores: dict[str, list[float]],
     baseline: EvaluationReport | None = None,
-    details: Mapping[str, float] | None = None,
+    details: Mapping[str, object] | None = None,
 ) -> None:
     """Print a ranking's figures."""
     line: dict[str, object] = {"collection": collection.name, "ranking": name, **(details or {})}

@@ -51,7 +51,7 @@ def make_pairs(records: Mapping[str, Record], judged: Judgements) -> Iterator[di
     for query_id, grades in judged.grades.items():
         answers = [id_ for id_, grade in grades.items() if grade > 0]
         for answer in answers:
-            others = [id_ for id_ in parts[records[answer].get("title")] if id_ not in answers]
+            others = [id_ for id_ in parts[records[answer].get("title", "")] if id_ not in answers]
             enough = len(others) >= MIN_PARTS
             drawn = rng.choice(others, NEGATIVES, replace=False).tolist() if enough else []
             yield {

@@ -1,13 +1,17 @@
 """What the two sides found for one query: fused, and explained."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from indexing.filters import Condition
 from indexing.stores.base import Payload, ScoredPoint
 from retriever.conditions import condition_json
-from retriever.fusion import reciprocal_rank_fusion
+from retriever.fusion import (
+    distribution_score_fusion,
+    reciprocal_rank_fusion,
+    relative_score_fusion,
+)
 from retriever.results import DenseMatch, Hit, SparseMatch
 from retriever.settings import SearchSettings
 
@@ -27,21 +31,33 @@ class Candidates:
         return any(len(side) >= depth for side in (self.dense, self.sparse) if side)
 
     def ranking(self, settings: SearchSettings) -> list[tuple[str, float]]:
-        """Order the ids: by the score of the side that was asked, by rank fusion if both were."""
+        """Order the ids: by the score of the side that was asked, fused if both were."""
         if self.dense is not None and self.sparse is not None:
-            return reciprocal_rank_fusion(
+            return fuse(
                 {
-                    "dense": [point.id for point in self.dense],
-                    "sparse": [point.id for point in self.sparse],
+                    "dense": [(point.id, point.score) for point in self.dense],
+                    "sparse": [(point.id, point.score) for point in self.sparse],
                 },
-                k=settings.rrf_k,
-                weights=_weights(settings),
+                settings=settings,
             )
         return [(point.id, point.score) for point in self.dense or self.sparse or ()]
 
     def payloads(self) -> dict[str, Payload]:
         """Give the payload of every point by its id."""
         return {point.id: point.payload for point in (*(self.dense or ()), *(self.sparse or ()))}
+
+
+def fuse(
+    rankings: Mapping[str, Sequence[tuple[str, float]]], *, settings: SearchSettings
+) -> list[tuple[str, float]]:
+    """Fuse the sides ``dense`` and ``sparse`` as the settings say; each is best first."""
+    weights = _weights(settings)
+    if settings.fusion == "relative_score":
+        return relative_score_fusion(rankings, weights=weights)
+    if settings.fusion == "dbsf":
+        return distribution_score_fusion(rankings, weights=weights)
+    ids = {name: [id_ for id_, _ in found] for name, found in rankings.items()}
+    return reciprocal_rank_fusion(ids, k=settings.rrf_k, weights=weights)
 
 
 def explained_hits(
@@ -79,7 +95,8 @@ def _weights(settings: SearchSettings) -> dict[str, float]:
 
 
 def _fusion(settings: SearchSettings, score: float) -> dict[str, Any]:
-    return {"method": "rrf", "k": settings.rrf_k, "weights": _weights(settings), "score": score}
+    constant = {"k": settings.rrf_k} if settings.fusion == "rrf" else {}
+    return {"method": settings.fusion, **constant, "weights": _weights(settings), "score": score}
 
 
 def _hit(

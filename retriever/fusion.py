@@ -1,10 +1,11 @@
-"""One ranking out of several, by rank alone.
+"""One ranking out of several, by rank alone or by scores brought to one scale.
 
 Argot fuses the rankings itself, so that every engine gives the same order.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean, pstdev
 
 
 def reciprocal_rank_fusion(
@@ -23,32 +24,108 @@ def reciprocal_rank_fusion(
     Returns:
         Every id with its score, best first, equal scores in order of id.
 
+    Raises:
+        ValueError: ``k`` or a weight is out of range, or a ranking holds an id twice.
+
     Source:
         Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and
         individual Rank Learning Methods", k = 60. The weights are an addition. Qdrant's own RRF
         counts ranks from 0 and defaults to k = 2, so its order differs from this one.
     """
+    if k < 0:
+        raise ValueError(f"`k` must be >= 0; got {k}")
+    scored = {
+        name: [(id_, 1 / (k + rank)) for rank, id_ in enumerate(ids, start=1)]
+        for name, ids in rankings.items()
+    }
+    return _weighted_sums(scored, weights)
+
+
+def relative_score_fusion(
+    rankings: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    weights: Mapping[str, float] | None = None,
+) -> list[tuple[str, float]]:
+    """Sum weighted scores, each ranking's brought to [0, 1] by its lowest and its highest.
+
+    Keeps by how much one document is better than another, which ranks forget. An id that a ranking
+    does not hold gets nothing of it; where all its scores are equal, each counts as 1.
+
+    Args:
+        rankings: Ids with their scores of each ranking under its name, each id at most once.
+        weights: As for `reciprocal_rank_fusion`.
+
+    Returns:
+        Every id with its score, best first, equal scores in order of id.
+
+    Source:
+        Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
+        arXiv:2210.11934, section 3: the convex combination with min-max normalisation.
+    """
+    return _weighted_sums({name: _relative(found) for name, found in rankings.items()}, weights)
+
+
+def distribution_score_fusion(
+    rankings: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    weights: Mapping[str, float] | None = None,
+) -> list[tuple[str, float]]:
+    """Sum weighted scores, each ranking's brought to [0, 1] by its mean and standard deviation.
+
+    0 is three deviations below the mean and 1 three above, and what lies beyond is cut off, so a
+    single outlier does not squeeze the others together. Where all scores are equal, each counts as
+    a half.
+
+    Args:
+        rankings: As for `relative_score_fusion`.
+        weights: As for `reciprocal_rank_fusion`.
+
+    Returns:
+        Every id with its score, best first, equal scores in order of id.
+
+    Source:
+        Qdrant's "distribution-based score fusion" (DBSF), without its sample variance.
+    """
+    return _weighted_sums({name: _distributed(found) for name, found in rankings.items()}, weights)
+
+
+def _relative(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    scores = [score for _, score in found]
+    low, width = min(scores, default=0.0), max(scores, default=0.0) - min(scores, default=0.0)
+    return [(id_, (score - low) / width if width else 1.0) for id_, score in found]
+
+
+def _distributed(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    scores = [score for _, score in found]
+    width = 6 * pstdev(scores) if scores else 0.0
+    low = fmean(scores) - width / 2 if scores else 0.0
+    return [
+        (id_, min(1.0, max(0.0, (score - low) / width)) if width else 0.5) for id_, score in found
+    ]
+
+
+def _weighted_sums(
+    rankings: Mapping[str, Sequence[tuple[str, float]]], weights: Mapping[str, float] | None
+) -> list[tuple[str, float]]:
     weights = dict.fromkeys(rankings, 1.0) | dict(weights or {})
-    _check(rankings, k=k, weights=weights)
+    _check(rankings, weights=weights)
     parts: dict[str, list[float]] = {}
-    for name, ids in rankings.items():
-        if weights[name] == 0:
-            continue
-        for rank, id_ in enumerate(ids, start=1):
-            parts.setdefault(id_, []).append(weights[name] / (k + rank))
+    for name, found in rankings.items():
+        for id_, score in found if weights[name] else ():
+            parts.setdefault(id_, []).append(weights[name] * score)
     # fsum rounds once: the order of the rankings can't make or break a tie
     scores = {id_: math.fsum(values) for id_, values in parts.items()}
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _check(rankings: Mapping[str, Sequence[str]], *, k: int, weights: Mapping[str, float]) -> None:
-    if k < 0:
-        raise ValueError(f"`k` must be >= 0; got {k}")
+def _check(
+    rankings: Mapping[str, Sequence[tuple[str, float]]], *, weights: Mapping[str, float]
+) -> None:
     for name, weight in weights.items():
         if name not in rankings:
             raise ValueError(f"weight for {name!r}, but the rankings are {sorted(rankings)}")
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"weight of {name!r} must be a finite number >= 0; got {weight}")
-    for name, ids in rankings.items():
-        if len(set(ids)) != len(ids):
+    for name, found in rankings.items():
+        if len({id_ for id_, _ in found}) != len(found):
             raise ValueError(f"an id may be in ranking {name!r} once; it holds a duplicate")

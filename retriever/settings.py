@@ -7,6 +7,9 @@ from typing import Literal, get_args
 Mode = Literal["dense", "sparse", "hybrid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+Fusion = Literal["rrf", "relative_score", "dbsf"]
+FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
@@ -21,6 +24,10 @@ class SearchSettings:
     depth: int = 100
     """Candidates taken from each side before fusion, >= 1; a larger `k` raises it."""
 
+    fusion: Fusion = "rrf"
+    """``rrf`` fuses by rank; ``relative_score`` and ``dbsf`` by scores brought to one scale, which
+    is better where the weights are tuned on judged queries."""
+
     rrf_k: int = 60
     """Constant of reciprocal rank fusion, >= 0; larger values favour agreement over top ranks."""
 
@@ -32,6 +39,8 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         check_mode(self.mode)
+        if self.fusion not in FUSIONS:
+            raise ValueError(f"`fusion` must be one of {', '.join(FUSIONS)}; got {self.fusion!r}")
         for name, value, least in (
             ("k", self.k, 1),
             ("depth", self.depth, 1),

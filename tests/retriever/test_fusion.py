@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion: the formula, and what holds for any rankings."""
+"""Fusion by rank and by score: the formulas, and what holds for any rankings."""
 
 from typing import Any
 
@@ -6,7 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from retriever.fusion import reciprocal_rank_fusion
+from retriever.candidates import fuse
+from retriever.fusion import (
+    distribution_score_fusion,
+    reciprocal_rank_fusion,
+    relative_score_fusion,
+)
+from retriever.settings import FUSIONS, SearchSettings
 
 Rankings = dict[str, list[str]]
 RANKING = st.lists(st.text("abcdefgh", min_size=1, max_size=2), unique=True, max_size=8)
@@ -82,3 +88,61 @@ def test_another_ranking_that_holds_an_id_never_lowers_its_score(
 
     assert all(after[id_] > before.get(id_, 0) for id_ in other)
     assert all(after[id_] >= score for id_, score in before.items())
+
+
+SCORED = {
+    "dense": [("a", 0.9), ("b", 0.8), ("c", 0.5)],
+    "sparse": [("c", 12.0), ("d", 4.0)],
+}
+
+
+def test_relative_scores_lie_between_the_lowest_and_the_highest_of_each_ranking():
+    fused = relative_score_fusion(SCORED, weights={"dense": 0.6, "sparse": 0.4})
+
+    assert dict(fused) == pytest.approx({"a": 0.6, "b": 0.6 * 0.75, "c": 0.4, "d": 0.0})
+    assert [id_ for id_, _ in fused] == ["a", "b", "c", "d"]
+
+
+def test_distributed_scores_count_deviations_from_the_mean_of_each_ranking():
+    fused = dict(distribution_score_fusion({"x": [("a", 3.0), ("b", 1.0)]}))
+
+    # mean 2, deviation 1: one deviation above is four sixths of the way
+    assert fused == pytest.approx({"a": 4 / 6, "b": 2 / 6})
+
+
+def test_an_outlier_is_cut_off_and_does_not_leave_the_scale():
+    outlier = [("best", 1000.0), *((f"{i}", 1.0) for i in range(50))]
+    fused = dict(distribution_score_fusion({"x": outlier}))
+
+    assert fused["best"] == 1.0
+    assert all(0 <= score <= 1 for score in fused.values())
+
+
+@pytest.mark.parametrize("found", [[("a", 2.0)], [("a", 0.3), ("b", 0.3)], []])
+def test_equal_scores_are_a_ranking_too(found: list[tuple[str, float]]):
+    for fusion, each in ((relative_score_fusion, 1.0), (distribution_score_fusion, 0.5)):
+        assert dict(fusion({"x": found, "y": []})) == dict.fromkeys(dict(found), each)
+
+
+@pytest.mark.parametrize("fusion", [relative_score_fusion, distribution_score_fusion])
+def test_scores_on_any_scale_give_the_same_fusion(fusion: Any):
+    scaled = {name: [(id_, 7 * s - 3) for id_, s in found] for name, found in SCORED.items()}
+
+    assert dict(fusion(scaled)) == pytest.approx(dict(fusion(SCORED)))
+
+
+def test_the_settings_choose_the_fusion():
+    weights = {"dense": 0.6, "sparse": 0.4}
+    by_name = {
+        "relative_score": relative_score_fusion(SCORED, weights=weights),
+        "dbsf": distribution_score_fusion(SCORED, weights=weights),
+        "rrf": reciprocal_rank_fusion(
+            {name: [id_ for id_, _ in found] for name, found in SCORED.items()},
+            k=5,
+            weights=weights,
+        ),
+    }
+    assert set(by_name) == set(FUSIONS)
+    for fusion in FUSIONS:
+        settings = SearchSettings(fusion=fusion, rrf_k=5, dense_weight=0.6, sparse_weight=0.4)
+        assert fuse(SCORED, settings=settings) == by_name[fusion]

@@ -199,6 +199,7 @@ def test_a_bad_argument_is_refused(
         {"k": 0},
         {"mode": "x"},
         {"depth": 0},
+        {"fusion": "x"},
         {"rrf_k": -1},
         {"dense_weight": -1.0},
         {"sparse_weight": float("inf")},
