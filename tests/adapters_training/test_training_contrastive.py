@@ -159,3 +159,22 @@ def test_a_run_learns_pairs_and_keeps_them_in_its_folder(
 def test_without_pairs_the_stage_says_what_to_give(adapt_tiny: Adapt, tmp_path: Path):
     with pytest.raises(TrainingPairsError, match="at least 2 pairs"):
         adapt_tiny(tmp_path, {"kind": "contrastive", "pairs": ["labelled"]})
+
+
+def test_where_no_query_can_be_written_the_other_pairs_are_learned(
+    adapt_tiny: Adapt, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    stage = {
+        "kind": "contrastive",
+        "steps": 1,
+        "batch_size": 4,
+        "pairs": ["labelled", "synthetic"],
+        "mine": [],
+    }
+    pairs = [Pair(query=f"part {i}", positive=f"M{i} x {i}") for i in range(4)]
+    made = adapt_tiny(tmp_path, stage, pairs=pairs, texts=["4711", "0815 31-2"])
+    report = made.lineage["stages"][0]["pairs"]
+    assert report["labelled"]["kept"] == 4
+    assert report["synthetic"]["written"] == 0
+    assert "no query is written" in caplog.text
+    assert "has 4 pairs, fewer than 4 batches of 4" in caplog.text
