@@ -20,14 +20,17 @@ from connectors.errors import ConnectorError
 from encoder.base import SparseVector
 from encoder.errors import EncoderError
 from indexing.errors import IndexingError
+from indexing.placement import connect_to
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.edge import EdgeStore
+from indexing.stores.server_settings import ServerSettings
 from indexing.versions import live_version
 
 State = Literal["ok", "absent", "wrong"]
 
 REQUIRED = (
     "qdrant-edge-py",
+    "safetensors",
     "sqlalchemy",
     "langchain-core",
     "pypdfium2",
@@ -39,7 +42,7 @@ OPTIONAL = {
     "transformers": "encode",
     "peft": "train",
     "gguf": "train",
-    "matplotlib": "train",
+    "matplotlib": "plots",
     "qdrant-client": "server",
     "flash-attn": "flash",
 }
@@ -139,12 +142,28 @@ def look_at_project(project: Project) -> Iterator[Finding]:
         missing = "" if state == "ok" else " does not exist"
         yield Finding(f"source {source.name}", state, f"{source.path}{missing}")
     yield look_at_model(project)
+    yield look_at_server(project.settings.server)
     try:
         live = live_version(project.paths.indexes)
         detail = live or "nothing is indexed yet; `argot ingest`"
         yield Finding("index", "ok" if live else "absent", detail)
     except (IndexingError, ConnectorError) as error:
         yield Finding("index", "wrong", str(error))
+
+
+def look_at_server(server: ServerSettings) -> Finding:
+    """Ask the server for its version, with the key."""
+    if not server.url:
+        return Finding("server", "absent", "[index] names none: the index is embedded")
+    try:
+        with connect_to(server, purpose="look at the server") as connection:
+            from indexing.stores.server_connection import check_server
+
+            version = check_server(connection)
+    except IndexingError as error:
+        return Finding("server", "wrong", str(error))
+    open_to_all = "" if server.api_key else "; it asks for no key, so whoever reaches it can write"
+    return Finding("server", "ok", f"Qdrant {version} at {server.url}{open_to_all}")
 
 
 def look_at_folder(folder: Path) -> Finding:

@@ -103,7 +103,7 @@ def evaluate_collection(
         for mode in modes:
             began = monotonic()
             with open_search(
-                paths, settings=settings.search, load_dense=lambda: dense, mode=mode
+                paths, settings=settings.search, load_dense=lambda _: dense, mode=mode
             ) as session:
                 report = evaluate_searcher(session.searcher, judgements, mode=mode, metrics=metrics)
             results[mode] = Evaluation(

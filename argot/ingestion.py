@@ -1,7 +1,7 @@
 """Bring a project's index in step with its sources."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from argot.errors import SettingsError
@@ -14,16 +14,21 @@ from connectors.errors import SourceError
 from connectors.registry import SourceSettings, build_connector
 from encoder.base import DenseEncoder
 from indexing.catalog import Catalog
+from indexing.catalog_leases import Lease, Leases
 from indexing.collection import OpenIndex
 from indexing.errors import CatalogError, DeleteGuardError
 from indexing.lock import hold_lock
-from indexing.pipeline import SyncOptions, sync
+from indexing.options import SyncOptions
+from indexing.pipeline import sync
 from indexing.preview import preview
 from indexing.report import SyncReport, merge_reports
-from indexing.versions import live_version, set_live
-from indexing.writing import Target
+from indexing.switching import go_live
+from indexing.target import Target
+from indexing.versions import live_version
 
 logger = logging.getLogger(__name__)
+
+INGESTION = "ingestion of this project"
 
 
 def ingest(
@@ -75,7 +80,11 @@ def ingest(
     options = options or SyncOptions()
     connectors = [connect(source) for source in chosen]
     paths.make_state()
-    with hold_lock(paths.ingest_lock, what="ingestion of this project"):
+    workers = bool(settings.server.url) and not rebuild
+    if workers and live_version(paths.indexes) is None:
+        with hold_lock(paths.ingest_lock, what=INGESTION):
+            open_version(paths, settings, dense=dense, connectors=connectors, rebuild=False).close()
+    with hold_lock(paths.ingest_lock, what=INGESTION, shared=workers):
         before = live_version(paths.indexes)
         index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
         with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
@@ -86,11 +95,12 @@ def ingest(
                 target=target_of(index, dense),
                 options=options,
                 progress=progress,
+                leases=catalog.leases() if workers else None,
             )
             if rebuild and before is not None:
                 check_losses(catalog, before=before, after=index.version.name, options=options)
         if rebuild:
-            set_live(paths.indexes, index.version.name)
+            go_live(paths.indexes, index.version.name, server=settings.server)
     return merge_reports(reports)
 
 
@@ -101,8 +111,12 @@ def sync_all(
     target: Target,
     options: SyncOptions,
     progress: Progress | None,
+    leases: Leases | None = None,
 ) -> list[SyncReport]:
     """Sync one source after the other; one that fails as a whole does not stop the others.
+
+    With ``leases`` other workers may be at it too: what one of them has, or has done since this one
+    began, is left to it.
 
     Raises:
         DeleteGuardError: a source would lose too much; the first such error, after all sources.
@@ -111,7 +125,7 @@ def sync_all(
     count = ProgressSum([connector for _, connector in sources], progress) if progress else None
     reports: list[SyncReport] = []
     problems: list[DeleteGuardError | SourceError] = []
-    for source, connector in sources:
+    for source, connector, lease in _taken(sources, catalog, leases, version=target.version):
         try:
             report = sync(
                 connector,
@@ -119,6 +133,7 @@ def sync_all(
                 target=target,
                 options=replace(options, protected=source.protected),
                 progress=count.start(connector.name) if count else None,
+                lease=lease,
             )
             reports.append(report)
         except (DeleteGuardError, SourceError) as error:
@@ -129,6 +144,30 @@ def sync_all(
     if problems:
         raise (refused or problems)[0]
     return reports
+
+
+def _taken(
+    sources: Sequence[tuple[SourceSettings, Connector]],
+    catalog: Catalog,
+    leases: Leases | None,
+    *,
+    version: str,
+) -> Iterator[tuple[SourceSettings, Connector, Lease | None]]:
+    """Take one source after the other, and hold its lease while it is worked on."""
+    began = catalog.newest_run()
+    for source, connector in sources:
+        if leases is None:
+            yield source, connector, None
+            continue
+        lease = leases.take(connector.name, version=version)
+        if lease is None:
+            logger.info("source %s is left to the worker that has it", source.name)
+            continue
+        with lease:
+            if catalog.synced_since(began, connector.name, version=version):
+                logger.info("source %s was synced by another worker meanwhile", source.name)
+            else:
+                yield source, connector, lease
 
 
 def check_catalog(catalog: Catalog, index: OpenIndex) -> None:

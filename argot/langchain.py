@@ -1,5 +1,6 @@
 """The LangChain classes as users build them: from a project or a model folder."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -7,7 +8,9 @@ from argot.encoders import load_encoder
 from argot.paths import ProjectPaths
 from argot.searching import OpenSearch, open_search
 from argot.settings import load_settings
+from argot.version_encoder import encoder_choice
 from encoder.base import DenseEncoder
+from indexing.versions import IndexVersion
 from retriever import langchain as base
 from retriever.settings import Mode
 
@@ -18,18 +21,26 @@ class ArgotRetriever(base.ArgotRetriever):
     __doc__ = base.ArgotRetriever.__doc__
 
     @classmethod
-    def from_project(cls, path: str | Path, *, mode: Mode | None = None, **options: Any) -> Self:  # noqa: ANN401
+    def from_project(
+        cls,
+        path: str | Path,
+        *,
+        mode: Mode | None = None,
+        follow: bool = True,
+        **options: Any,  # noqa: ANN401
+    ) -> Self:
         """Open a project's live index; ``close`` the retriever, or use it in a ``with``.
 
         Args:
             path: Folder with argot.toml.
             mode: ``dense``, ``sparse`` (loads no model) or ``hybrid``; None: as the project says.
+            follow: Find what is ingested from now on; False: answer from the present state until
+                `refresh`.
             options: ``k`` and ``filter``, and what every LangChain retriever takes.
 
         Raises:
             NoProjectError: the folder is no project.
             NoIndexError: nothing is indexed yet.
-            IndexLockedError: another process has the index open.
             WrongEncoderError: the project's encoder is not the one the index was built with.
         """
         paths = ProjectPaths(Path(path).expanduser().resolve())
@@ -37,8 +48,10 @@ class ArgotRetriever(base.ArgotRetriever):
         search = open_search(
             paths,
             settings=settings.search,
-            load_dense=lambda: load_encoder(settings.encoder, paths),
+            load_dense=partial(_load_encoder, paths),
             mode=mode,
+            server=settings.server,
+            follow=follow,
         )
         return cls.over(search, mode=mode, **options)
 
@@ -46,10 +59,22 @@ class ArgotRetriever(base.ArgotRetriever):
     def over(cls, search: OpenSearch, **options: Any) -> Self:  # noqa: ANN401
         """Make a retriever of an open search; closing it, or a wrong option, closes the search."""
         try:
-            return cls(searcher=search.searcher, on_close=search.close, **options)
+            return cls(
+                searcher=search.searcher,
+                on_close=search.close,
+                on_refresh=search.refresh,
+                **options,
+            )
         except BaseException:
             search.close()
             raise
+
+
+def _load_encoder(paths: ProjectPaths, version: IndexVersion) -> DenseEncoder | None:
+    # What argot.toml says now, not when the retriever was made: a refresh may need another one.
+    configured = load_settings(paths.root).encoder
+    choice = encoder_choice(version, configured=configured, indexes=paths.indexes)
+    return load_encoder(choice, paths)
 
 
 class ArgotEmbeddings(base.ArgotEmbeddings):

@@ -36,6 +36,11 @@ class ProjectPaths:
         """Held while a project is ingested."""
         return self.state / "ingest.lock"
 
+    @property
+    def build_lock(self) -> Path:
+        """Held while index versions are built or removed."""
+        return self.state / "build.lock"
+
     def catalog_url(self, configured: str) -> str:
         """SQLAlchemy URL of the catalog: as configured, relative SQLite files from the project."""
         file = configured.removeprefix("sqlite:///")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,16 +9,18 @@ from argot.encoders import load_encoder, load_encoder_with_generator
 from argot.errors import SettingsError
 from argot.paths import ProjectPaths
 from argot.searching import OpenSearch, open_search
-from argot.settings import ProjectSettings, load_settings
+from argot.settings import EncoderChoice, ProjectSettings, load_settings
+from argot.version_encoder import encoder_choice, with_model
 from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder
+from indexing.versions import IndexVersion, live_version, read_version
 from retriever.settings import Mode
 
 if TYPE_CHECKING:
     from argot.ingest_progress import Progress
     from argot.langchain import ArgotRetriever
     from encoder.shared_weights import EncoderWithGenerator
-    from indexing.pipeline import SyncOptions
+    from indexing.options import SyncOptions
     from indexing.report import SyncReport
 
 
@@ -29,6 +30,7 @@ class Project:
     def __init__(self, root: Path, settings: ProjectSettings) -> None:
         self.paths = ProjectPaths(root)
         self.settings = settings
+        self._loaded: tuple[EncoderChoice, DenseEncoder | None] | None = None
 
     @classmethod
     def open(cls, path: str | Path = ".") -> Self:
@@ -44,10 +46,37 @@ class Project:
         root = Path(path).expanduser().resolve()
         return cls(root, load_settings(root))
 
-    @cached_property
+    @property
     def encoder(self) -> DenseEncoder | None:
         """The project's encoder, loaded once; None for a project that searches by words."""
-        return load_encoder(self.settings.encoder, self.paths)
+        return self.load(self.settings.encoder)
+
+    @encoder.setter
+    def encoder(self, dense: DenseEncoder | None) -> None:
+        self._loaded = self.settings.encoder, dense
+
+    def choose_encoder(self, model: str | None) -> EncoderChoice:
+        """Choose an encoder by name or folder, on the project's hardware; None: the project's."""
+        configured = self.settings.encoder
+        return configured if model is None else with_model(configured, model)
+
+    def load(self, choice: EncoderChoice) -> DenseEncoder | None:
+        """Load an encoder; it is kept until another one is loaded, so memory holds one."""
+        if self._loaded is None or self._loaded[0] != choice:
+            self._loaded = None
+            self._loaded = choice, load_encoder(choice, self.paths)
+        return self._loaded[1]
+
+    def encoder_of(self, version: IndexVersion) -> DenseEncoder | None:
+        """Load the encoder to open an index version with; see `argot.version_encoder`."""
+        indexes, configured = self.paths.indexes, self.settings.encoder
+        return self.load(encoder_choice(version, configured=configured, indexes=indexes))
+
+    def _encoder_of_live(self) -> DenseEncoder | None:
+        name = live_version(self.paths.indexes)
+        if name is None:
+            return self.encoder
+        return self.encoder_of(read_version(self.paths.indexes, name))
 
     def load_with_generator(self) -> "EncoderWithGenerator":
         """Load encoder and base model over one copy of the weights; the project encodes with it.
@@ -92,7 +121,7 @@ class Project:
         return ingest(
             self.paths,
             self.settings,
-            dense=self.encoder,
+            dense=self.encoder if rebuild else self._encoder_of_live(),
             sources=self._chosen(sources),
             options=self._options(retry_failed, max_delete_fraction),
             rebuild=rebuild,
@@ -120,7 +149,7 @@ class Project:
         return None if sources is None else [self.source(name) for name in sources]
 
     def _options(self, retry_failed: bool, max_delete_fraction: float | None) -> "SyncOptions":
-        from indexing.pipeline import SyncOptions
+        from indexing.options import SyncOptions
 
         fraction = self.settings.index.max_delete_fraction
         return SyncOptions(
@@ -159,23 +188,31 @@ class Project:
                 )
         return SourceSettings(name=str(path), path=path)
 
-    def search_session(self, *, mode: Mode | None = None, k: int | None = None) -> OpenSearch:
+    def search_session(
+        self, *, mode: Mode | None = None, k: int | None = None, follow: bool = True
+    ) -> OpenSearch:
         """Open the live index for searching; close it, or use it in a ``with``.
 
         Args:
             mode: ``sparse`` loads no model; None: as configured.
             k: Hits of a search that does not say; None: as configured.
+            follow: Find what is ingested from now on; False: stay with the present state until
+                `OpenSearch.refresh`.
         """
         settings = self.settings.search
         return open_search(
             self.paths,
             settings=settings if k is None else replace(settings, k=k),
-            load_dense=lambda: self.encoder,
+            load_dense=self.encoder_of,
             mode=mode,
+            server=self.settings.server,
+            follow=follow,
         )
 
     def retriever(self, **options: Any) -> "ArgotRetriever":  # noqa: ANN401 - as from_project
         """Make a LangChain retriever over the live index; see `ArgotRetriever.from_project`."""
         from argot.langchain import ArgotRetriever
 
-        return ArgotRetriever.over(self.search_session(mode=options.get("mode")), **options)
+        follow = options.pop("follow", True)
+        session = self.search_session(mode=options.get("mode"), follow=follow)
+        return ArgotRetriever.over(session, **options)

@@ -1,28 +1,99 @@
 """Open a project's live index for searching. No SQL on this path, and no torch in sparse mode."""
 
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 from argot.paths import ProjectPaths
-from encoder.base import DenseEncoder
+from encoder.base import DenseEncoder, SparseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.collection import OpenIndex, open_index
+from indexing.collection import OpenIndex
 from indexing.errors import WrongEncoderError
+from indexing.placement import EMBEDDED
+from indexing.published_reader import PublishedStore, open_published
+from indexing.stores.server_settings import ServerSettings
+from indexing.versions import IndexVersion, live_version
 from retriever.search import Searcher
 from retriever.settings import Mode, SearchSettings
 
+LoadEncoder = Callable[[IndexVersion], DenseEncoder | None]
+"""Loads the encoder that a version is searched with; None: the project has none."""
+
 
 @dataclass(frozen=True, slots=True)
-class OpenSearch:
-    """A searcher and the index it holds open; ``close`` it, or use it in a ``with``."""
+class _Parts:
+    """What a searcher needs for an index version."""
 
-    searcher: Searcher
-    index: OpenIndex
+    sparse: SparseEncoder
+    dense: DenseEncoder | None
+    settings: SearchSettings
+    before_search: Callable[[], object]
+
+
+class OpenSearch:
+    """A searcher over the live index; ``close`` it, or use it in a ``with``.
+
+    It reads a published copy, beside other readers and whoever ingests. Before each search it looks
+    for a newer copy of its version. To another version, and its encoder, it moves by `refresh`.
+    """
+
+    def __init__(
+        self,
+        open_live: Callable[[], OpenIndex],
+        *,
+        parts_of: Callable[[OpenIndex, DenseEncoder | None], _Parts],
+        is_live: Callable[[str], bool],
+    ) -> None:
+        self._open_live = open_live
+        self._parts_of = parts_of
+        self._is_live = is_live
+        self._refreshing = threading.Lock()
+        with ExitStack() as undo:
+            self._index = undo.enter_context(open_live())
+            self._parts = parts_of(self._index, None)
+            self.searcher = Searcher(
+                self._index,
+                sparse=self._parts.sparse,
+                dense=self._parts.dense,
+                settings=self._parts.settings,
+                before_search=self._parts.before_search,
+            )
+            undo.pop_all()
+
+    def refresh(self) -> bool:
+        """Move to the newest state of the version that is live now, with that version's encoder.
+
+        Searches go on meanwhile. After an error, which says why the live version can't be searched,
+        they go on with what was open.
+
+        Returns:
+            Whether there was anything newer.
+        """
+        with self._refreshing:
+            if self._is_newest():
+                return False
+            old = self._index
+            with ExitStack() as undo:
+                index = undo.enter_context(self._open_live())
+                parts = self._parts_of(index, self._parts.dense)
+                self.searcher.switch(
+                    index,
+                    sparse=parts.sparse,
+                    dense=parts.dense,
+                    settings=parts.settings,
+                    before_search=parts.before_search,
+                )
+                undo.pop_all()
+            self._index, self._parts = index, parts
+            old.close()
+            return True
 
     def close(self) -> None:
         """Let the index go."""
-        self.index.close()
+        self._index.close()
 
     def __enter__(self) -> Self:
         return self
@@ -30,13 +101,20 @@ class OpenSearch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _is_newest(self) -> bool:
+        store = self._index.store
+        behind = isinstance(store, PublishedStore) and store.is_behind()
+        return self._is_live(self._index.version.name) and not behind
+
 
 def open_search(
     paths: ProjectPaths,
     *,
     settings: SearchSettings,
-    load_dense: Callable[[], DenseEncoder | None],
+    load_dense: LoadEncoder,
     mode: Mode | None = None,
+    server: ServerSettings = EMBEDDED,
+    follow: bool = True,
 ) -> OpenSearch:
     """Open the live index version.
 
@@ -45,26 +123,45 @@ def open_search(
         settings: Defaults of every search.
         load_dense: Called only when the mode compares vectors and the version has any.
         mode: How it will be searched; None: as the settings say.
+        server: Where versions are that are not embedded.
+        follow: Look for newer states by itself; False: stay with the one that is opened.
 
     Raises:
         NoIndexError: nothing is indexed yet.
-        IndexLockedError: another process has the index open.
         WrongEncoderError: the project's encoder is not the one the version was built with.
     """
-    index = open_index(paths.indexes)
-    try:
-        usable = usable_mode(mode or settings.mode, index)
-        dense = None if usable == "sparse" else _needed(load_dense(), index)
-        searcher = Searcher(
-            index,
-            sparse=Bm25Encoder(Bm25Settings(**index.version.bm25)),
-            dense=dense,
-            settings=replace(settings, mode=usable),
-        )
-    except BaseException:
-        index.close()
-        raise
-    return OpenSearch(searcher, index)
+    return OpenSearch(
+        partial(open_published, paths.indexes, server=server),
+        parts_of=partial(
+            _parts_of, settings=settings, load_dense=load_dense, mode=mode, follow=follow
+        ),
+        is_live=lambda name: live_version(paths.indexes) in (None, name),
+    )
+
+
+def _parts_of(
+    index: OpenIndex,
+    known: DenseEncoder | None,
+    *,
+    settings: SearchSettings,
+    load_dense: LoadEncoder,
+    mode: Mode | None,
+    follow: bool,
+) -> _Parts:
+    """Choose how a version is searched; ``known`` is not loaded again if it is its encoder."""
+    usable = usable_mode(mode or settings.mode, index)
+    dense = None
+    if usable != "sparse":
+        same = known is not None and known.fingerprint == index.version.encoder
+        dense = known if same else _needed(load_dense(index.version), index)
+    sparse = Bm25Encoder(Bm25Settings(**index.version.bm25))
+    store = index.store
+    before_search = store.follow if follow and isinstance(store, PublishedStore) else _stay
+    return _Parts(sparse, dense, replace(settings, mode=usable), before_search)
+
+
+def _stay() -> None:
+    """Search what is open."""
 
 
 def _needed(dense: DenseEncoder | None, index: OpenIndex) -> DenseEncoder:

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,13 @@ from argot.typed import build, check_known, convert
 from connectors.registry import SourceSettings
 from encoder.bm25 import Bm25Settings
 from indexing.chunking import ChunkSettings
+from indexing.reduction_settings import (
+    ProjectionKind,
+    Quantization,
+    ReductionSettings,
+    Storage,
+)
+from indexing.stores.server_settings import ServerSettings
 from retriever.settings import SearchSettings
 
 FILE = "argot.toml"
@@ -56,6 +63,22 @@ class IndexChoice:
     dimensions: int | None = None
     """Keep that many of each vector; None keeps all."""
 
+    projection: ProjectionKind = "none"
+    """``pca`` or ``whitening``: fitted on the corpus; the first dimensions then hold the most."""
+
+    storage: Storage = "f32"
+    """Bytes of a stored dimension: 4, 2 with ``f16`` or ``turbo16``, 1 with ``turbo8``."""
+
+    quantization: Quantization = "none"
+    """Smaller codes that a search begins with: ``int8``, ``tq4``, ``tq2``, ``tq1``, ``binary`` or
+    ``product``."""
+
+    two_stage: int | None = None
+    """A search begins with the first so many dimensions; None: with all."""
+
+    oversampling: float = 3.0
+    """Candidates of codes or of the first stage for each one wanted."""
+
     language: str = "english"
     """For stop words and stems; ``none`` where it is unknown or mixed."""
 
@@ -69,14 +92,20 @@ class IndexChoice:
     """A run that would remove a larger share of a source is refused, in [0, 1]."""
 
     def __post_init__(self) -> None:
-        if self.dimensions is not None and self.dimensions < 1:
-            raise ValueError(f"`dimensions` must be at least 1; got {self.dimensions}")
         # The same checks as when the index is made, but before anything is read.
+        _ = self.reduction
         Bm25Settings(language=self.language, k1=self.k1, b=self.b)
         if not 0 <= self.max_delete_fraction <= 1:
             raise ValueError(
                 f"`max_delete_fraction` must be in [0, 1]; got {self.max_delete_fraction}"
             )
+
+    @property
+    def reduction(self) -> ReductionSettings:
+        """How vectors are made smaller."""
+        return ReductionSettings(
+            **{field.name: getattr(self, field.name) for field in fields(ReductionSettings)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +124,9 @@ class ProjectSettings:
     sources: tuple[SourceSettings, ...] = ()
     chunks: ChunkSettings = field(default_factory=ChunkSettings)
     index: IndexChoice = field(default_factory=IndexChoice)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    """The part of table ``[index]`` that says where the index is."""
+
     search: SearchSettings = field(default_factory=SearchSettings)
     catalog: CatalogChoice = field(default_factory=CatalogChoice)
     adapt: Mapping[str, Any] = field(default_factory=dict)
@@ -141,15 +173,29 @@ def parse_settings(tables: Mapping[str, Any], *, root: Path) -> ProjectSettings:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise SettingsError(f"[[sources]] names must be unique; {repeated[0]!r} is there twice")
+    index, server = _split_index(tables.get("index", {}), root=root)
     return ProjectSettings(
         encoder=build(EncoderChoice, tables.get("encoder", {}), where="[encoder]"),
         sources=sources,
         chunks=build(ChunkSettings, tables.get("chunks", {}), where="[chunks]"),
-        index=build(IndexChoice, tables.get("index", {}), where="[index]"),
+        index=build(IndexChoice, index, where="[index]"),
+        server=build(ServerSettings, server, where="[index]"),
         search=build(SearchSettings, tables.get("search", {}), where="[search]"),
         catalog=build(CatalogChoice, tables.get("catalog", {}), where="[catalog]"),
         adapt=tables.get("adapt", {}),
     )
+
+
+def _split_index(table: Mapping[str, Any], *, root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part what is stored from where it is; a relative path is one from the project."""
+    of_server = [field.name for field in fields(ServerSettings)]
+    check_known(
+        table, [*(field.name for field in fields(IndexChoice)), *of_server], where="[index]"
+    )
+    server = {name: value for name, value in table.items() if name in of_server}
+    if isinstance(server.get("ca_file"), str) and server["ca_file"]:
+        server["ca_file"] = str(root / Path(server["ca_file"]).expanduser())
+    return {name: value for name, value in table.items() if name not in server}, server
 
 
 def parse_source(entry: Any, *, root: Path) -> SourceSettings:  # noqa: ANN401 - TOML gives any value
@@ -194,7 +240,9 @@ def with_environment(tables: Mapping[str, Any], environment: Mapping[str, str]) 
         for key in path[:-1]:
             place[key] = dict(place.get(key, {}))
             place = place[key]
-        place[path[-1]] = toml_value(environment[variable])
+        # A key of digits only is text all the same.
+        text = environment[variable]
+        place[path[-1]] = text if path[-1] == "api_key" else toml_value(text)
     return merged
 
 

@@ -27,9 +27,16 @@ TEMPLATE = """\
 # overlap_tokens = 64
 
 [index]
+# `argot index tune` tries these on your own vectors and judged queries.
 # dimensions = 256            # keep that many of each vector; default: all
+# projection = "none"         # pca or whitening: fitted on the corpus before dimensions are dropped
+# storage = "f32"             # f16 and turbo16 take half of the disk, turbo8 a quarter
+# quantization = "none"       # int8, tq4, tq2, tq1, binary or product: search smaller codes first
+# two_stage = 128             # search the first so many dimensions first; default: all
+# oversampling = 3.0          # candidates of such a first stage for each one wanted
 # language = "english"        # for stop words and stems; "none" where it is unknown or mixed
 # max_delete_fraction = 0.2   # a run that would remove more of a source is refused
+# On a Qdrant server in place of the embedded engine: set url here; see docs/server.md
 
 [search]
 # k = 10

@@ -67,7 +67,8 @@ def convert(value: Any, hint: Any, *, where: str) -> Any:  # noqa: ANN401 - any 
     else:
         fits = type(value) is hint
     if not fits:
-        shown = type(value).__name__ if where.endswith(" url") else repr(value)  # no password
+        secret = where.endswith((" url", " api_key"))  # it may be, or hold, a password
+        shown = type(value).__name__ if secret else repr(value)
         raise SettingsError(f"{where} must be {describe(hint)}; got {shown}")
     return value
 

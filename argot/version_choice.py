@@ -8,22 +8,28 @@ from dataclasses import asdict, replace
 from argot.errors import SettingsError
 from argot.paths import ProjectPaths
 from argot.settings import ProjectSettings
+from argot.version_encoder import vector_settings
 from connectors.base import Connector
 from connectors.errors import SourceError
 from encoder.base import DenseEncoder, TextTokenizer
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from indexing.chunking import ChunkSettings
-from indexing.collection import OpenIndex, create_index, open_index
+from indexing.collection import KEEP_EVERYTHING, OpenIndex, create_index, open_index
 from indexing.errors import WrongEncoderError
 from indexing.preview import sample_chunks
+from indexing.reduction_settings import ReductionSettings
+from indexing.switching import go_live
+from indexing.target import Target
 from indexing.tokens import WordTokenizer
-from indexing.versions import IndexVersion, list_versions, live_version, set_live
-from indexing.writing import Target
+from indexing.versions import IndexVersion, list_versions, live_version
 
 logger = logging.getLogger(__name__)
 
 SAMPLE_CHUNKS = 2000
 """Chunks of each source from which their mean length is measured when a version is made."""
+
+CHUNKS_PER_DIMENSION = 4
+"""A projection is fitted on so many chunks for each dimension it keeps; at least SAMPLE_CHUNKS."""
 
 
 def target_of(index: OpenIndex, dense: DenseEncoder | None) -> Target:
@@ -33,7 +39,7 @@ def target_of(index: OpenIndex, dense: DenseEncoder | None) -> Target:
         store=index.store,
         tokenizer=tokenizer_of(dense),
         sparse=Bm25Encoder(Bm25Settings(**index.version.bm25)),
-        dense=dense,
+        dense=None if dense is None else index.encoder_for(dense),
         chunks=ChunkSettings(**index.version.chunker),
     )
 
@@ -65,44 +71,66 @@ def open_version(
         (
             version
             for version in reversed(list_versions(paths.indexes))
-            if version.name != live and _fits(version, settings, dense)
+            if version.name != live
+            # One that was built from stored chunks was not cut anew.
+            and version.built_from is None
+            and fits(version, settings, dense)
         ),
         None,
     )
     if unfinished is not None and (live is None or unfinished.name > live):
         logger.info("going on with index version %s", unfinished.name)
-        return open_index(paths.indexes, version=unfinished.name)
+        return open_index(paths.indexes, version=unfinished.name, server=settings.server)
     _check_chunks_fit(settings, dense)
+    check_reduction_fits(settings, dense)
     if dense is None:
         logger.warning("no model in [encoder]: the index holds words only, no vectors")
     bm25 = Bm25Settings(language=settings.index.language, k1=settings.index.k1, b=settings.index.b)
-    length = average_length(connectors, settings, bm25=bm25, tokenizer=tokenizer_of(dense))
+    reduction = settings.index.reduction
+    sample = sample_texts(
+        connectors,
+        settings,
+        tokenizer=tokenizer_of(dense),
+        limit=max(SAMPLE_CHUNKS, chunks_to_fit(reduction, dense)),
+    )
+    length = Bm25Encoder(bm25).average_length(sample) or bm25.avg_len
     index = create_index(
         paths.indexes,
         dense=dense,
-        dimensions=settings.index.dimensions if dense is not None else None,
+        reduction=reduction,
+        sample=evenly(sample, count=chunks_to_fit(reduction, dense)),
         chunker=asdict(settings.chunks),
         bm25=asdict(replace(bm25, avg_len=length)),
+        encoder_settings=vector_settings(settings.encoder),
+        server=settings.server,
     )
     if live is None:
         # Nothing else could answer, and a killed run is resumed in this version.
-        set_live(paths.indexes, index.version.name)
+        go_live(paths.indexes, index.version.name, server=settings.server)
     return index
 
 
 def _open_live(
     paths: ProjectPaths, settings: ProjectSettings, dense: DenseEncoder | None
 ) -> OpenIndex:
-    index = open_index(paths.indexes)
+    index = open_index(paths.indexes, server=settings.server)
     try:
         _check_same_encoder(index, dense)
     except BaseException:
         index.close()
         raise
-    if not _fits(index.version, settings, dense):
+    if settings.server.url and not index.version.collection:
+        logger.warning(
+            "[index] names a server, but the live index %s is embedded: `argot index grow --to %s` "
+            "moves it",
+            index.version.name,
+            settings.server.url,
+        )
+    if not fits(index.version, settings, dense):
         logger.warning(
             "settings in [chunks] or [index] have changed since index %s was made and do not apply "
-            "to it; `argot ingest --rebuild` makes a new one",
+            "to it; `argot index build` makes a new one of the stored chunks, "
+            "`argot ingest --rebuild` one of the sources",
             index.version.name,
         )
     return index
@@ -117,40 +145,63 @@ def _check_chunks_fit(settings: ProjectSettings, dense: DenseEncoder | None) -> 
         )
 
 
+def check_reduction_fits(settings: ProjectSettings, dense: DenseEncoder | None) -> None:
+    """Refuse a reduction that the encoder has too few dimensions for, with SettingsError."""
+    try:
+        if dense is not None:
+            settings.index.reduction.width(dense.dimensions)
+    except ValueError as exc:
+        raise SettingsError(f"[index]: {exc}") from exc
+
+
+def chunks_to_fit(reduction: ReductionSettings, dense: DenseEncoder | None) -> int:
+    """Tell how many chunks a projection is to be fitted on; 0 where there is none."""
+    if dense is None or reduction.projection == "none":
+        return 0
+    return max(SAMPLE_CHUNKS, CHUNKS_PER_DIMENSION * reduction.width(dense.dimensions))
+
+
 def _check_same_encoder(index: OpenIndex, dense: DenseEncoder | None) -> None:
     if index.version.encoder is None and dense is not None:
         raise WrongEncoderError(
             f"index {index.version.name} was built without an encoder; the project has one\n"
-            "hint: run `argot ingest --rebuild`"
+            "hint: run `argot index build`, then `argot index promote`"
         )
     index.check_encoder(dense)
 
 
-def _fits(version: IndexVersion, settings: ProjectSettings, dense: DenseEncoder | None) -> bool:
+def fits(version: IndexVersion, settings: ProjectSettings, dense: DenseEncoder | None) -> bool:
     """Tell whether a version was made with today's settings."""
     bm25 = {name: getattr(settings.index, name) for name in ("language", "k1", "b")}
-    width = (settings.index.dimensions or dense.dimensions) if dense is not None else None
+    reduction = settings.index.reduction if dense is not None else KEEP_EVERYTHING
     return (
         version.encoder == (dense.fingerprint if dense is not None else None)
-        and version.dimensions == width
+        and version.reduction == reduction
         and dict(version.chunker) == asdict(settings.chunks)
         and {name: version.bm25[name] for name in bm25} == bm25
     )
 
 
-def average_length(
+def sample_texts(
     connectors: Sequence[Connector],
     settings: ProjectSettings,
     *,
-    bm25: Bm25Settings,
     tokenizer: TextTokenizer,
-) -> float:
-    """Measure the mean number of terms of a chunk on the first documents of the sources."""
+    limit: int,
+) -> list[str]:
+    """Cut the first documents of the sources: the texts of up to ``limit`` chunks of each."""
     texts: list[str] = []
     for connector in connectors:
         with suppress(SourceError):  # the sync will report it
             chunks = sample_chunks(
-                connector, tokenizer=tokenizer, settings=settings.chunks, limit=SAMPLE_CHUNKS
+                connector, tokenizer=tokenizer, settings=settings.chunks, limit=limit
             )
             texts += [chunk.encoded_text for chunk in chunks]
-    return Bm25Encoder(bm25).average_length(texts) or bm25.avg_len
+    return texts
+
+
+def evenly(texts: Sequence[str], *, count: int) -> list[str]:
+    """Take ``count`` texts at even distances; all of them where there are fewer."""
+    if len(texts) <= count:
+        return list(texts)
+    return [texts[i * len(texts) // count] for i in range(count)]

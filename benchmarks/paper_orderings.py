@@ -211,8 +211,8 @@ def verdicts(
         better, worse = (over_tasks(chosen(found, side)) for side in (claim.better, claim.worse))
         yield verdict(claim.name, better, worse)
     for name, first, second in WORD_CLAIMS:
-        measure = list(words[first])[-1]
-        yield verdict(f"{name}, {measure}", words[first][measure], words[second][measure])
+        for measure, figure in words[first].items():
+            yield verdict(f"{name}, {measure}", figure, words[second][measure])
 
 
 def chosen(found: Mapping[str, Mapping[str, Figures]], side: Side) -> Figures:

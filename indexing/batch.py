@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from indexing.catalog_source import SourceRecords
+from indexing.errors import LeaseLostError
+from indexing.identity import Recipe
 from indexing.plan import Action
 from indexing.records import FailedDocument, IndexedDocument
 from indexing.writing import PointWriter
@@ -30,11 +32,15 @@ class Batch:
         writer: Writes points to the store.
         records: Takes what was written.
         tokens: The batch is full with this many tokens of chunks.
+        recipe: What the writer makes points with.
     """
 
-    def __init__(self, writer: PointWriter, records: SourceRecords, *, tokens: int) -> None:
+    def __init__(
+        self, writer: PointWriter, records: SourceRecords, *, tokens: int, recipe: Recipe
+    ) -> None:
         self._writer = writer
         self._records = records
+        self._recipe = recipe
         self._limit = tokens
         self._clear()
 
@@ -67,12 +73,18 @@ class Batch:
             for document_id, reason in written.failed.items()
             for _, document in [self._waiting.pop(document_id)]
         ]
-        self._records.commit(
-            indexed=[document for _, document in self._waiting.values()],
-            unchanged=self._unchanged,
-            failed=[*self._failed, *failed],
-            cursor=cursor,
-        )
+        indexed = [document for _, document in self._waiting.values()]
+        try:
+            self._records.commit(
+                indexed=indexed,
+                unchanged=self._unchanged,
+                failed=[*self._failed, *failed],
+                cursor=cursor,
+                recipe=self._recipe,
+            )
+        except LeaseLostError:
+            self._records.leave_loose([p for document in indexed for p in document.point_ids])
+            raise
         self._writer.sweep()
         done = Counter(action for action, _ in self._waiting.values())
         self._clear()

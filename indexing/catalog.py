@@ -4,41 +4,28 @@ SQLite in the project by default, any other database by URL. A query never opens
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import (
-    Connection,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    inspect,
-    select,
-    update,
-)
-from sqlalchemy.engine import Engine, ExceptionContext, RowMapping
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import delete, func, insert, select, union, update
+from sqlalchemy.engine import RowMapping
 
-from connectors.document import Document
+from indexing.catalog_compare import VersionComparison
+from indexing.catalog_leases import LEASE_SECONDS, Lease, Leases
+from indexing.catalog_opening import open_engine
+from indexing.catalog_points import CatalogPoints
+from indexing.catalog_rows import chunk_of, document_of
 from indexing.catalog_source import SourceRecords, utc_now
 from indexing.catalog_tables import (
     CHUNK_FIELDS,
-    SCHEMA_VERSION,
     chunks,
     cursors,
     documents,
     loose_points,
-    metadata,
     runs,
-    schema,
 )
+from indexing.catalog_transfer import VersionRows
 from indexing.chunking import Chunk
-from indexing.errors import CatalogError
 from indexing.records import FailedDocument, IndexedDocument, Run, SourceSummary
-
-BUSY_TIMEOUT_MS = 30_000
 
 
 class Catalog:
@@ -52,25 +39,7 @@ class Catalog:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
-        # Without its options: among them there may be a password too.
-        shown_url = self._engine.url.set(query={}).render_as_string(hide_password=True)
-        try:
-            _make_folder(self._engine)
-            with self._engine.begin() as connection:
-                found = _schema_version(connection)
-        except (DBAPIError, OSError) as error:
-            self.close()
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise CatalogError(f"the catalog {shown_url} can't be opened: {cause}") from error
-        if found != SCHEMA_VERSION:
-            self.close()
-            raise CatalogError(
-                f"the catalog {shown_url} must have schema version {SCHEMA_VERSION}; got {found}\n"
-                "hint: use the version of Argot that wrote it, or move the catalog away and ingest "
-                "again into a new index"
-            )
-        event.listen(self._engine, "handle_error", _raise_ours)
+        self._engine = open_engine(url)
 
     def close(self) -> None:
         """Let the database go; closing twice is fine."""
@@ -82,9 +51,20 @@ class Catalog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def source(self, name: str, *, version: str) -> SourceRecords:
-        """Return the records of one source in one index version."""
-        return SourceRecords(self._engine, version=version, source=name)
+    def source(self, name: str, *, version: str, lease: Lease | None = None) -> SourceRecords:
+        """Return the records of one source in one index version.
+
+        Args:
+            name: Of the source; empty for the loose points of all sources.
+            version: Name of the index version.
+            lease: Must be held whenever something is written; None: nobody else may write.
+        """
+        fence = lease.renew_in if lease else None
+        return SourceRecords(self._engine, version=version, source=name, fence=fence)
+
+    def leases(self, *, ttl_seconds: float = LEASE_SECONDS) -> Leases:
+        """Return what says which worker syncs which source; a new owner."""
+        return Leases(self._engine, ttl_seconds=ttl_seconds)
 
     def begin_run(self, source: str, *, version: str) -> int:
         """Note that a sync has begun; return the run's number."""
@@ -98,6 +78,18 @@ class Catalog:
         values = {"finished": utc_now(), "status": status, "counts": dict(counts)}
         with self._engine.begin() as connection:
             connection.execute(update(runs).where(runs.c.id == run).values(**values))
+
+    def newest_run(self) -> int:
+        """Return the number of the sync that began last; 0: there was none."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.max(runs.c.id))).scalar() or 0
+
+    def synced_since(self, run: int, source: str, *, version: str) -> bool:
+        """Tell whether a sync of a source that began after another one has been completed."""
+        query = select(runs.c.id).filter_by(source=source, version=version, status="done")
+        with self._engine.connect() as connection:
+            found = connection.execute(query.where(runs.c.id > run).limit(1))
+            return found.first() is not None
 
     def last_runs(self, *, version: str, limit: int = 1) -> list[Run]:
         """Return the latest syncs into a version, the latest first."""
@@ -148,7 +140,40 @@ class Catalog:
             # Streamed, so that a large index is never in memory.
             rows = connection.execution_options(yield_per=200).execute(query)
             for found in rows.mappings():
-                yield _indexed_document(found, self._chunks(found))
+                yield document_of({**found}, self._chunks(found))
+
+    def indexed_document(
+        self, document_id: str, *, source: str, version: str
+    ) -> IndexedDocument | None:
+        """Read back one document of a version; None where nothing of it is indexed."""
+        row = documents.c
+        query = select(documents).where(
+            row.version == version,
+            row.source == source,
+            row.document_id == document_id,
+            row.content_hash.is_not(None),
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).mappings().first()
+        return None if found is None else document_of({**found}, self._chunks(found))
+
+    def compare(self, source: str, target: str) -> VersionComparison:
+        """Compare what version ``target`` holds with ``source``, the one that is right."""
+        return VersionComparison(self._engine, source=source, target=target)
+
+    def points(self, *, version: str) -> CatalogPoints:
+        """Return what is known of the points of a version."""
+        return CatalogPoints(self._engine, version=version)
+
+    def rows(self, *, version: str) -> VersionRows:
+        """Return all rows of a version, to be copied or carried elsewhere."""
+        return VersionRows(self._engine, version=version)
+
+    def versions(self) -> set[str]:
+        """Name the versions of which anything is known."""
+        known = [select(table.c.version) for table in (documents, loose_points, cursors)]
+        with self._engine.connect() as connection:
+            return set(connection.execute(union(*known)).scalars())
 
     def forget_version(self, version: str) -> None:
         """Remove all that is known of a version; the history of runs stays."""
@@ -162,70 +187,4 @@ class Catalog:
         query = select(*columns).filter_by(**key).order_by(chunks.c.ordinal)
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
-        return tuple(Chunk(**{**row, "heading_path": tuple(row["heading_path"])}) for row in rows)
-
-
-def _schema_version(connection: Connection) -> int | None:
-    """Read the schema's version, making the tables where there are none."""
-    if not inspect(connection).has_table(schema.name):
-        metadata.create_all(connection)
-        connection.execute(insert(schema).values(version=SCHEMA_VERSION))
-    return connection.execute(select(schema.c.version)).scalar()
-
-
-def _engine(url: str) -> Engine:
-    try:
-        engine = create_engine(url)
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        # The rest may hold a password; so may the message about a port that is no number.
-        scheme = url.partition("://")[0] if "://" in url else "no scheme"
-        cause = type(error).__name__ if isinstance(error, ValueError) else error
-        raise CatalogError(
-            "the catalog's URL must be one that SQLAlchemy knows, its driver installed, such as "
-            f"sqlite:////var/lib/argot/catalog.sqlite; got one with {scheme!r:.40}: {cause}"
-        ) from (None if isinstance(error, ValueError) else error)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _raise_ours(context: ExceptionContext) -> None:
-    """Turn an error of the database into ours, which repeats no parameters: they hold texts."""
-    if context.sqlalchemy_exception is not None:
-        raise CatalogError(
-            f"the catalog can't be read or written: {context.original_exception}\n"
-            "hint: what is committed stays; run again when the database has room and answers"
-        ) from context.original_exception
-
-
-def _make_folder(engine: Engine) -> None:
-    database = engine.url.database
-    if engine.dialect.name == "sqlite" and database not in (None, "", ":memory:"):
-        Path(str(database)).parent.mkdir(parents=True, exist_ok=True)
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _indexed_document(row: RowMapping, found: tuple[Chunk, ...]) -> IndexedDocument:
-    return IndexedDocument(
-        source=row["source"],
-        document=Document(
-            id=row["document_id"],
-            text="",
-            title=row["title"],
-            uri=row["uri"],
-            metadata=row["metadata"],
-            access=None if row["access"] is None else tuple(row["access"]),
-        ),
-        revision=row["revision"],
-        protected=row["protected"],
-        content_hash=row["content_hash"],
-        metadata_hash=row["metadata_hash"],
-        chunks=found,
-    )
+        return tuple(chunk_of({**row}) for row in rows)

@@ -1,17 +1,23 @@
 """The catalog's records of one source in one index version; every method is one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, exists, insert, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from indexing.catalog_tables import CHUNK_FIELDS, chunks, cursors, documents, loose_points
+from indexing.catalog_loose import IDS_PER_STATEMENT, LoosePoints, slices
+from indexing.catalog_tables import CHUNK_FIELDS, chunks, cursors, documents
+from indexing.identity import Recipe, text_hash
 from indexing.plan import KnownDocument
 from indexing.records import FailedDocument, IndexedDocument
 
-IDS_PER_STATEMENT = 500
+# Made once: it is asked for every document, and takes longer to make than to execute.
+_FIND = select(*(documents.c[name] for name in KnownDocument.__dataclass_fields__)).where(
+    *(documents.c[name] == bindparam(name) for name in ("version", "source", "document_id"))
+)
 
 _NO_FAILURE = {"failure": None, "failed_revision": None, "attempts": 0}
 
@@ -27,29 +33,59 @@ class SourceRecords:
     At every moment each point of the store either belongs to a chunk here or is *loose*: announced
     and not yet committed, or replaced and not yet deleted. Whoever starts to write deletes the
     loose ones first, so a process that was killed leaves nothing behind.
+
+    Args:
+        engine: The catalog's.
+        version: Name of the index version.
+        source: Its name; empty for the loose points of all sources.
+        fence: Called at the beginning of each transaction that writes; raises where this process
+            may not write any more.
     """
 
-    def __init__(self, engine: Engine, *, version: str, source: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        version: str,
+        source: str,
+        fence: Callable[[Connection], None] | None = None,
+    ) -> None:
         self._engine = engine
         self._version = version
         self._source = source
+        self._fence = fence
+        self._loose = LoosePoints(version=version, source=source)
 
     def find(self, document_id: str) -> KnownDocument | None:
         """Return what is known of a document."""
-        columns = [documents.c[name] for name in KnownDocument.__dataclass_fields__]
-        query = select(*columns).where(*self._of(documents), documents.c.document_id == document_id)
         with self._engine.connect() as connection:
-            row = connection.execute(query).mappings().first()
-        return KnownDocument(**row) if row else None
+            key = {**self._key, "document_id": document_id}
+            found = connection.execute(_FIND, key).mappings().first()
+        return KnownDocument(**found) if found else None
 
-    def document_ids(self) -> dict[str, bool]:
-        """Return every known document, and whether anything of it is indexed."""
-        indexed = documents.c.content_hash.is_not(None)
+    def known_documents(self) -> Iterator[tuple[str, bool]]:
+        """Name every known document, by id, and tell whether anything of it is indexed.
+
+        Those already named may be removed meanwhile.
+        """
+        row = documents.c
+        query = select(row.document_id, row.content_hash.is_not(None)).where(*self._of(documents))
+        query = query.order_by(row.document_id).limit(IDS_PER_STATEMENT)
+        page: Sequence[Any] = ()
+        while True:
+            rest = query.where(row.document_id > page[-1][0]) if page else query
+            # No transaction stays open meanwhile.
+            with self._engine.connect() as connection:
+                page = connection.execute(rest).all()
+            yield from ((found[0], bool(found[1])) for found in page)
+            if len(page) < IDS_PER_STATEMENT:
+                return
+
+    def count_indexed(self) -> int:
+        """Count the documents of which something is indexed."""
+        query = select(func.count(documents.c.content_hash)).where(*self._of(documents))
         with self._engine.connect() as connection:
-            rows = connection.execute(
-                select(documents.c.document_id, indexed).where(*self._of(documents))
-            )
-            return {row[0]: bool(row[1]) for row in rows}
+            return int(connection.execute(query).scalar_one())
 
     def public_documents(self) -> list[str]:
         """Return the indexed documents that everybody may see."""
@@ -62,12 +98,30 @@ class SourceRecords:
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def point_ids(self, document_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Return the points of the chunks of each document that has any."""
-        found: dict[str, set[str]] = {}
+    def point_ids(self, document_ids: Sequence[str], *, encoder: str | None = None) -> set[str]:
+        """Return the points of the chunks of documents.
+
+        Args:
+            document_ids: Those that are not known have none.
+            encoder: Only of documents that were encoded by this one; None: by any.
+        """
         with self._engine.connect() as connection:
-            for document_id, point_id in self._points(connection, document_ids):
-                found.setdefault(document_id, set()).add(point_id)
+            return {point for _, point in self._points(connection, document_ids, encoder=encoder)}
+
+    def points_by_text(self, text_hashes: Sequence[str], *, encoder: str) -> dict[str, str]:
+        """Find for each text a point of the version, of any source, that holds its vectors."""
+        query = select(chunks.c.text_hash, func.min(chunks.c.point_id)).join(documents)
+        query = query.where(
+            chunks.c.version == self._version,
+            func.coalesce(documents.c.encoder_hash, encoder) == encoder,
+        )
+        found: dict[str, str] = {}
+        with self._engine.connect() as connection:
+            for part in slices(text_hashes):
+                rows = connection.execute(
+                    query.where(chunks.c.text_hash.in_(part)).group_by(chunks.c.text_hash)
+                )
+                found.update((row[0], row[1]) for row in rows)
         return found
 
     def cursor(self) -> str | None:
@@ -75,10 +129,27 @@ class SourceRecords:
         with self._engine.connect() as connection:
             return connection.execute(select(cursors.c.cursor).where(*self._of(cursors))).scalar()
 
-    def announce(self, point_ids: Sequence[str]) -> None:
-        """Note points that are about to be written and belong to no chunk yet."""
+    def announce(self, point_ids: Sequence[str], *, rewritten: Sequence[str] = ()) -> None:
+        """Note what is about to be written, so that a killed run leaves nothing unnoticed.
+
+        Args:
+            point_ids: New points; they belong to no chunk yet.
+            rewritten: Documents of which stored payloads are about to be replaced. Until they are
+                committed, what is stored of their metadata is uncertain.
+        """
+        with self._writing() as connection:
+            self._loose.add(connection, point_ids)
+            for ids in slices(rewritten):
+                connection.execute(
+                    update(documents)
+                    .where(*self._of(documents), documents.c.document_id.in_(ids))
+                    .values(metadata_hash=None)
+                )
+
+    def leave_loose(self, point_ids: Sequence[str]) -> None:
+        """Leave points that were written and can't be committed to whoever syncs the source now."""
         with self._engine.begin() as connection:
-            self._add_loose(connection, point_ids)
+            self._loose.add(connection, point_ids)
 
     def commit(
         self,
@@ -87,6 +158,7 @@ class SourceRecords:
         unchanged: Iterable[tuple[str, str | None]] = (),
         failed: Iterable[FailedDocument] = (),
         cursor: str | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         """Record what was done; the points of replaced chunks become loose.
 
@@ -95,15 +167,16 @@ class SourceRecords:
             unchanged: Documents found as they were, with the revision they now have.
             failed: Documents that were set aside.
             cursor: Where the source was when all of these were delivered; None: as before.
+            recipe: What the points of ``indexed`` were made with; None: what the version says.
         """
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             old = [point for _, point in self._points(connection, [d.document.id for d in indexed])]
             for document in indexed:
-                self._replace(connection, document)
+                self._replace(connection, document, recipe)
             new = [point for document in indexed for point in document.point_ids]
-            self._drop_loose(connection, new)
+            self._loose.drop(connection, new)
             kept = set(new)
-            self._add_loose(connection, [point for point in old if point not in kept])
+            self._loose.add(connection, [point for point in old if point not in kept])
             for document_id, revision in unchanged:
                 self._put(connection, document_id, {"revision": revision, **_NO_FAILURE})
             for failure in failed:
@@ -114,32 +187,30 @@ class SourceRecords:
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Forget documents; their points become loose."""
-        with self._engine.begin() as connection:
-            self._add_loose(connection, [p for _, p in self._points(connection, document_ids)])
-            for ids in _slices(document_ids):
+        with self._writing() as connection:
+            self._loose.add(connection, [p for _, p in self._points(connection, document_ids)])
+            for ids in slices(document_ids):
                 connection.execute(
                     delete(documents).where(*self._of(documents), documents.c.document_id.in_(ids))
                 )
 
     def loose_points(self) -> list[str]:
-        """Return points of the version, of any source, that are to be deleted from the store."""
-        owned = exists().where(
-            chunks.c.version == loose_points.c.version,
-            chunks.c.point_id == loose_points.c.point_id,
-        )
-        with self._engine.connect() as connection:
-            return list(
-                connection.execute(
-                    select(loose_points.c.point_id).where(
-                        loose_points.c.version == self._version, ~owned
-                    )
-                ).scalars()
-            )
+        """Return the points that are to be deleted from the store."""
+        # As if to write: whoever reads these is about to delete them.
+        with self._writing() as connection:
+            return self._loose.find(connection)
 
     def forget_loose_points(self) -> None:
-        """Note that the loose points of the version are gone from the store."""
+        """Note that the loose points are gone from the store."""
+        with self._writing() as connection:
+            self._loose.forget(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         with self._engine.begin() as connection:
-            connection.execute(delete(loose_points).where(loose_points.c.version == self._version))
+            if self._fence:
+                self._fence(connection)
+            yield connection
 
     @property
     def _key(self) -> dict[str, str]:
@@ -149,17 +220,20 @@ class SourceRecords:
         return [table.c.version == self._version, table.c.source == self._source]
 
     def _points(
-        self, connection: Connection, document_ids: Sequence[str]
+        self, connection: Connection, document_ids: Sequence[str], *, encoder: str | None = None
     ) -> Iterator[tuple[str, str]]:
-        for ids in _slices(document_ids):
-            rows = connection.execute(
-                select(chunks.c.document_id, chunks.c.point_id).where(
-                    *self._of(chunks), chunks.c.document_id.in_(ids)
-                )
+        query = select(chunks.c.document_id, chunks.c.point_id).where(*self._of(chunks))
+        if encoder is not None:
+            query = query.join(documents).where(
+                func.coalesce(documents.c.encoder_hash, encoder) == encoder
             )
+        for ids in slices(document_ids):
+            rows = connection.execute(query.where(chunks.c.document_id.in_(ids)))
             yield from ((row[0], row[1]) for row in rows)
 
-    def _replace(self, connection: Connection, indexed: IndexedDocument) -> None:
+    def _replace(
+        self, connection: Connection, indexed: IndexedDocument, recipe: Recipe | None
+    ) -> None:
         document = indexed.document
         key = {**self._key, "document_id": document.id}
         connection.execute(delete(documents).filter_by(**key))
@@ -169,6 +243,9 @@ class SourceRecords:
                 **_NO_FAILURE,
                 content_hash=indexed.content_hash,
                 metadata_hash=indexed.metadata_hash,
+                access_hash=indexed.access_hash,
+                chunker_hash=recipe and recipe.chunker,
+                encoder_hash=recipe and recipe.encoder,
                 revision=indexed.revision,
                 protected=indexed.protected,
                 title=document.title,
@@ -179,7 +256,12 @@ class SourceRecords:
             )
         )
         rows = [
-            {**key, "point_id": point, **{name: getattr(chunk, name) for name in CHUNK_FIELDS}}
+            {
+                **key,
+                **{name: getattr(chunk, name) for name in CHUNK_FIELDS},
+                "point_id": point,
+                "text_hash": text_hash(chunk.encoded_text),
+            }
             for chunk, point in zip(indexed.chunks, indexed.point_ids, strict=True)
         ]
         if rows:
@@ -208,23 +290,3 @@ class SourceRecords:
         done = connection.execute(update(documents).filter_by(**key).values(**values))
         if done.rowcount == 0:
             connection.execute(insert(documents).values(**key, protected=False, **values))
-
-    def _add_loose(self, connection: Connection, point_ids: Sequence[str]) -> None:
-        self._drop_loose(connection, point_ids)
-        if point_ids:
-            rows = [{"version": self._version, "point_id": point} for point in point_ids]
-            connection.execute(insert(loose_points), rows)
-
-    def _drop_loose(self, connection: Connection, point_ids: Sequence[str]) -> None:
-        for ids in _slices(point_ids):
-            connection.execute(
-                delete(loose_points).where(
-                    loose_points.c.version == self._version, loose_points.c.point_id.in_(ids)
-                )
-            )
-
-
-def _slices(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """SQLite takes a limited number of values in one statement."""
-    for start in range(0, len(ids), IDS_PER_STATEMENT):
-        yield ids[start : start + IDS_PER_STATEMENT]

@@ -4,6 +4,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -13,7 +14,8 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised with every change of a table, together with a script in `indexing/migrations`."""
 
 metadata = MetaData()
 
@@ -27,7 +29,11 @@ documents = Table(
     Column("document_id", String, primary_key=True),
     # What is indexed; all null, and no chunks, where nothing is.
     Column("content_hash", String),
-    Column("metadata_hash", String),
+    Column("metadata_hash", String),  # null also while what is stored of it is being rewritten
+    Column("access_hash", String),
+    # Of what made its points; null where that is not noted: that of the index version.
+    Column("chunker_hash", String),
+    Column("encoder_hash", String),
     Column("revision", String),
     Column("protected", Boolean, nullable=False),
     Column("title", Text),
@@ -56,12 +62,14 @@ chunks = Table(
     Column("heading_path", JSON, nullable=False),
     Column("context", Text, nullable=False),
     Column("token_count", Integer, nullable=False),
+    Column("text_hash", String),  # of what was encoded
     ForeignKeyConstraint(
         ["version", "source", "document_id"],
         ["documents.version", "documents.source", "documents.document_id"],
         ondelete="CASCADE",
     ),
     Index("chunks_by_point", "version", "point_id"),
+    Index("chunks_by_text", "version", "text_hash"),
 )
 
 CHUNK_FIELDS = (
@@ -80,6 +88,7 @@ loose_points = Table(
     "loose_points",
     metadata,
     Column("version", String, primary_key=True),
+    Column("source", String, primary_key=True),
     Column("point_id", String, primary_key=True),
 )
 
@@ -89,6 +98,17 @@ cursors = Table(
     Column("version", String, primary_key=True),
     Column("source", String, primary_key=True),
     Column("cursor", Text, nullable=False),
+)
+
+# Who is syncing a source where several workers share a catalog.
+leases = Table(
+    "leases",
+    metadata,
+    Column("version", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("heartbeat", Float, nullable=False),  # seconds since 1970, UTC
+    Column("expires", Float, nullable=False),
 )
 
 runs = Table(

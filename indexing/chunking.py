@@ -15,6 +15,9 @@ from indexing.blocks import Block, Kind, Section, Span, blocks, lines, sections
 from indexing.packing import join_small, pack
 from indexing.tokens import TokenIndex
 
+CHUNKER_VERSION = 1
+"""Raised with every change that cuts differently, so that documents are cut again."""
+
 HEADING_MARKS = "#*=_>- \t"
 
 

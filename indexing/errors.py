@@ -4,9 +4,12 @@ IndexingError
 ├── IndexLockedError    another process has the index open                 (exit code 5)
 ├── WrongEncoderError   the index was built by another encoder             (exit code 4)
 ├── DeleteGuardError    a run would remove more documents than allowed     (exit code 4)
+├── LeaseLostError      another worker has taken the source over           (exit code 5)
 ├── DiskFullError       too little free space to write without risk
 ├── NoIndexError        nothing is indexed yet
 ├── CatalogError        the catalog can't be opened or used, or is of another version
+│   └── CatalogConflictError   another process wrote the same row at once
+├── IsolatedCallError   a document's own process died or hung
 ├── InvalidPointError   a vector or payload the engine would store wrongly
 └── StoreError          the engine failed
 """
@@ -18,6 +21,10 @@ class IndexingError(Exception):
 
 class IndexLockedError(IndexingError):
     """Another process, or another object of this one, has the index open."""
+
+
+class LeaseLostError(IndexLockedError):
+    """Another worker has taken over the source that this one was syncing."""
 
 
 class WrongEncoderError(IndexingError):
@@ -38,6 +45,14 @@ class NoIndexError(IndexingError):
 
 class CatalogError(IndexingError):
     """A catalog that can't be opened or used, or was written by another version of Argot."""
+
+
+class CatalogConflictError(CatalogError):
+    """Two processes wrote the same row of the catalog at once; this one came second."""
+
+
+class IsolatedCallError(IndexingError):
+    """A call in a process of its own ended with the process."""
 
 
 class InvalidPointError(IndexingError, ValueError):

@@ -5,6 +5,7 @@ no longer loads), so whatever opens one must hold such a lock first.
 """
 
 import contextlib
+import fcntl
 import os
 import socket
 import threading
@@ -23,7 +24,7 @@ _held_guard = threading.Lock()
 class HeldLock:
     """A lock that is held until ``release`` or the end of the ``with`` block."""
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: "FileLock | _SharedLock") -> None:
         self.path = path
         self._lock = lock
         self._pid = os.getpid()
@@ -44,12 +45,39 @@ class HeldLock:
         self.release()
 
 
-def hold_lock(path: Path, *, what: str) -> HeldLock:
+class _SharedLock:
+    """What several may hold, and nobody while `FileLock` holds the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    @property
+    def is_locked(self) -> bool:
+        return self._file is not None
+
+    def acquire(self, *, blocking: bool) -> None:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | (0 if blocking else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(file)
+            raise Timeout(str(self._path)) from None
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def hold_lock(path: Path, *, what: str, shared: bool = False) -> HeldLock:
     """Take a lock without waiting.
 
     Args:
         path: The lock file. It is made and then stays: removing it would let two holders in.
         what: What the lock protects, for the message, such as ``index version docs-0001``.
+        shared: Other processes may hold it too, as long as they share it as well.
 
     Returns:
         The held lock; release it, or use it in a ``with`` statement.
@@ -59,7 +87,7 @@ def hold_lock(path: Path, *, what: str) -> HeldLock:
         IndexingError: The lock file can't be written.
     """
     path = path.parent.resolve() / path.name
-    lock = FileLock(path, thread_local=False)
+    lock = _SharedLock(path) if shared else FileLock(path, thread_local=False)
     with _held_guard:
         if _held.get(path) == os.getpid():
             raise IndexLockedError(_refusal(path, what))
@@ -73,7 +101,11 @@ def hold_lock(path: Path, *, what: str) -> HeldLock:
         _held[path] = os.getpid()
     # Beside the lock, not in it: some versions of filelock empty the lock file when they try it.
     with contextlib.suppress(OSError):
-        _owner_file(path).write_text(f"{os.getpid()} {socket.gethostname()}\n", encoding="utf-8")
+        _owner_file(path).unlink(missing_ok=True)
+        if not shared:  # else it would name one of several
+            _owner_file(path).write_text(
+                f"{os.getpid()} {socket.gethostname()}\n", encoding="utf-8"
+            )
     return HeldLock(path, lock)
 
 

@@ -8,52 +8,30 @@ half done the next one cleans up and does again.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 
-from connectors.base import Change, Checkpoint, Connector, Failed, Upsert
+from connectors.base import Checkpoint, Connector, Delete, Failed, Upsert
 from connectors.errors import SourceError
 from indexing.batch import Batch
 from indexing.catalog import Catalog
+from indexing.catalog_leases import Lease
 from indexing.catalog_source import SourceRecords
-from indexing.chunking import chunk_document
 from indexing.errors import DeleteGuardError, IndexingError
 from indexing.identity import printable
-from indexing.plan import Action, Presence, check_deletes
-from indexing.reading import Read, consider, ignored_by, reason_of
+from indexing.intake import Intake, Prepared
+from indexing.options import SyncOptions
+from indexing.plan import Action, check_deletes
+from indexing.presence import Presence
+from indexing.reading import ignored_by
 from indexing.records import FailedDocument, IndexedDocument
 from indexing.report import Progress, SyncProgress, SyncReport
-from indexing.writing import PointWriter, Target
+from indexing.target import Target
+from indexing.writing import PointWriter
 
 logger = logging.getLogger(__name__)
 
 DELETES_PER_COMMIT = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncOptions:
-    """How a source is synced."""
-
-    protected: bool = False
-    """The source has access lists; a document that comes without one is for nobody."""
-
-    retry_failed: bool = False
-    """List everything and try again what failed before, however often it did."""
-
-    max_delete_fraction: float = 0.2
-    """Largest share of the indexed documents that may be deleted, in [0, 1]: `check_deletes`."""
-
-    batch_tokens: int = 32_768
-    """Tokens of chunks encoded between two commits, at least 1: bounds memory and lost work."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_delete_fraction <= 1:
-            raise ValueError(
-                f"`max_delete_fraction` must be in [0, 1]; got {self.max_delete_fraction}"
-            )
-        if self.batch_tokens < 1:
-            raise ValueError(f"`batch_tokens` must be at least 1; got {self.batch_tokens}")
 
 
 def sync(
@@ -63,6 +41,7 @@ def sync(
     target: Target,
     options: SyncOptions | None = None,
     progress: Progress | None = None,
+    lease: Lease | None = None,
 ) -> SyncReport:
     """Bring an index version in step with a source.
 
@@ -77,12 +56,13 @@ def sync(
         target: The version and its encoders.
         options: None: the defaults.
         progress: Told how far it has come.
+        lease: Held while other workers write to the same version; None: there are none.
 
     Returns:
         What was done.
     """
     run = _Sync(
-        catalog.source(connector.name, version=target.version),
+        catalog.source(connector.name, version=target.version, lease=lease),
         connector=connector,
         target=target,
         options=options or SyncOptions(),
@@ -130,13 +110,14 @@ class _Sync:
         self._writer = PointWriter(
             target, records, slice_tokens=tokens, on_encoded=self._count_encoded
         )
-        self._batch = Batch(self._writer, records, tokens=tokens)
+        self._batch = Batch(self._writer, records, tokens=tokens, recipe=target.recipe)
         self._began = monotonic()
         self._done: Counter[Action] = Counter()
         self._failed: dict[str, FailedDocument] = {}
         self._encoded = self._embedded = self._deleted = 0
-        self._presence = Presence()
+        self._named = 0
         self._cursor: str | None = None
+        self._deletes_wait = False
 
     def report(self) -> SyncReport:
         """Say what was done so far."""
@@ -155,86 +136,86 @@ class _Sync:
     def run(self) -> None:
         """Take all changes, then delete what is gone."""
         self._writer.sweep()
-        known = self._records.document_ids()
-        try:
+        indexed = self._records.count_indexed()
+        with Presence() as presence:
             try:
-                self._take_all()
-                self._write()
-            finally:
-                self._hide_public()
-            self._delete(known)
-        except IndexingError:
-            raise  # the store may be out of order; the next run sweeps
-        except BaseException:
-            self._writer.sweep()
-            raise
+                try:
+                    self._take_all(presence)
+                    self._write()
+                finally:
+                    self._hide_public()
+                self._delete(presence, indexed)
+            except IndexingError:
+                raise  # the store may be out of order; the next run sweeps
+            except BaseException:
+                self._writer.sweep()
+                raise
         if self._embedded or self._deleted:
             self._tell("optimizing")
             self._target.store.optimize()
 
-    def _take_all(self) -> None:
+    def _take_all(self, presence: Presence) -> None:
         # From its cursor on, a source would not name again what failed before it.
         cursor = None if self._options.retry_failed else self._records.cursor()
-        try:
-            for change in self._connector.changes(cursor):
-                self._take(change)
-                self._tell("reading")
-        except SourceError:
-            self._write()
-            raise
+        with Intake(
+            self._connector,
+            self._records,
+            presence=presence,
+            target=self._target,
+            options=self._options,
+        ) as intake:
+            try:
+                for prepared in intake.changes(cursor):
+                    self._take(prepared, intake)
+                    self._tell("reading")
+            except SourceError:
+                self._write()
+                raise
 
-    def _take(self, change: Change) -> None:
-        self._presence.note(change)
-        match change:
-            case Upsert():
-                self._upsert(change)
+    def _take(self, prepared: Prepared, intake: Intake) -> None:
+        match prepared.change:
+            case Upsert(document_id) as change:
+                self._named += 1
+                self._failed.pop(printable(document_id), None)
+                if prepared.outcome is None:
+                    if printable(document_id) in self._batch:
+                        self._write()
+                    prepared = intake.prepare(change)
+                self._upsert(change, prepared)
             case Failed(document_id, reason):
+                self._named += 1
                 self._fail(printable(document_id), printable(reason))
+            case Delete():
+                self._deletes_wait = True
             case Checkpoint(cursor):
                 self._cursor = cursor
 
-    def _upsert(self, change: Upsert) -> None:
-        document_id = printable(change.document_id)
-        self._failed.pop(document_id, None)
-        if document_id in self._batch:
-            self._write()
-        known = self._records.find(document_id)
-        outcome = consider(
-            change,
-            known,
-            protected=self._options.protected,
-            retry_failed=self._options.retry_failed,
-        )
-        action = outcome.decision.action
+    def _upsert(self, change: Upsert, prepared: Prepared) -> None:
+        outcome, known = prepared.outcome, prepared.known
+        if outcome is None:
+            return
+        document_id, action = printable(change.document_id), outcome.decision.action
         if action is Action.SET_ASIDE:
             reason = outcome.decision.reason
             self._fail(document_id, reason, revision=change.revision, again=not outcome.attempted)
         elif outcome.read and action is not Action.KEEP:
-            self._add(action, outcome.read, change.revision)
+            document = IndexedDocument(
+                source=self._connector.name,
+                document=outcome.read.document,
+                revision=change.revision,
+                protected=self._options.protected,
+                content_hash=outcome.read.hashes.content,
+                metadata_hash=outcome.read.hashes.metadata,
+                access_hash=outcome.read.hashes.access,
+                chunks=prepared.chunks,
+            )
+            self._batch.add(action, document)
         else:
             self._done[Action.KEEP] += 1
             if known and (known.failure or known.revision != change.revision):
                 self._batch.keep(document_id, change.revision)
         if self._batch.is_full:
             self._write()
-
-    def _add(self, action: Action, read: Read, revision: str | None) -> None:
-        tokenizer, settings = self._target.tokenizer, self._target.chunks
-        try:
-            chunks = chunk_document(read.document, tokenizer=tokenizer, settings=settings)
-        except Exception as error:  # noqa: BLE001 - one that can't be cut must not stop the others
-            self._fail(read.document.id, reason_of(error), revision=revision)
-            return
-        document = IndexedDocument(
-            source=self._connector.name,
-            document=read.document,
-            revision=revision,
-            protected=self._options.protected,
-            content_hash=read.content_hash,
-            metadata_hash=read.metadata_hash,
-            chunks=tuple(chunks),
-        )
-        self._batch.add(action, document)
 
     def _fail(
         self, document_id: str, reason: str, *, revision: str | None = None, again: bool = False
@@ -247,25 +228,25 @@ class _Sync:
 
     def _write(self) -> None:
         # What is gone is deleted at the end; until then the source must deliver it again.
-        result = self._batch.write(cursor=None if self._presence.gone else self._cursor)
+        result = self._batch.write(cursor=None if self._deletes_wait else self._cursor)
         self._done += result.done
         self._embedded += result.embedded
         self._failed.update({failed.document_id: failed for failed in result.failed})
 
-    def _delete(self, known: Mapping[str, bool]) -> None:
-        gone = self._presence.deletes(known)
+    def _delete(self, presence: Presence, indexed: int) -> None:
+        lost = sum(gone.lost for gone in presence.deletes(self._records.known_documents()))
         check_deletes(
-            gone,
-            known,
+            lost,
+            indexed=indexed,
             max_fraction=self._options.max_delete_fraction,
             source=self._connector.name,
         )
-        for start in range(0, len(gone), DELETES_PER_COMMIT):
+        deletes = presence.deletes(self._records.known_documents())
+        while gone := list(islice(deletes, DELETES_PER_COMMIT)):
             self._tell("deleting")
-            ids = gone[start : start + DELETES_PER_COMMIT]
-            self._records.remove(ids)
+            self._records.remove([deletion.document_id for deletion in gone])
             self._writer.sweep()
-            self._deleted += sum(known.get(document_id, True) for document_id in ids)
+            self._deleted += sum(deletion.indexed for deletion in gone)
         self._records.commit(cursor=self._cursor)
 
     def _hide_public(self) -> None:
@@ -290,7 +271,7 @@ class _Sync:
                 SyncProgress(
                     source=self._connector.name,
                     phase=phase,
-                    documents=len(self._presence.named),
+                    documents=self._named,
                     chunks=self._encoded,
                 )
             )

@@ -1,13 +1,11 @@
 """What is to be done about a document, decided from what is known; nothing is done here."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from connectors.base import Change, Checkpoint, Complete, Delete, Failed, Upsert
 from indexing.errors import DeleteGuardError
-from indexing.identity import printable
+from indexing.identity import DocumentHashes, Recipe
 
 MAX_ATTEMPTS = 3
 
@@ -18,6 +16,8 @@ class Action(StrEnum):
     ADD = "add"
     CHANGE = "change"
     METADATA_ONLY = "metadata only"
+    """Of metadata and access list, one or both: stored again, without encoding."""
+
     KEEP = "keep"
     SET_ASIDE = "set aside"
 
@@ -38,6 +38,13 @@ class KnownDocument:
     """None: nothing of it is indexed."""
 
     metadata_hash: str | None = None
+    """None where something is indexed: a run may have died while it rewrote this."""
+
+    access_hash: str | None = None
+    chunker_hash: str | None = None
+    """None, as for the next one: not noted; that of the index version."""
+
+    encoder_hash: str | None = None
     revision: str | None = None
     """The source's mark of what is indexed."""
 
@@ -53,7 +60,12 @@ class KnownDocument:
 
 
 def decide_unread(
-    known: KnownDocument | None, *, revision: str | None, protected: bool, retry_failed: bool
+    known: KnownDocument | None,
+    *,
+    revision: str | None,
+    protected: bool,
+    retry_failed: bool,
+    recipe: Recipe | None = None,
 ) -> Decision | None:
     """Decide by the revision alone; None: the document must be read.
 
@@ -62,7 +74,8 @@ def decide_unread(
     """
     if known is None or revision is None:
         return None
-    if known.content_hash and known.revision == revision and known.protected == protected:
+    stored = known.content_hash and known.metadata_hash and known.protected == protected
+    if stored and known.revision == revision and _other_recipe(known, recipe) is None:
         return Decision(Action.KEEP, "revision unchanged")
     if known.failure is None or known.failed_revision != revision:
         return None
@@ -71,55 +84,37 @@ def decide_unread(
     return Decision(Action.SET_ASIDE, known.failure)
 
 
-def decide(known: KnownDocument | None, *, content_hash: str, metadata_hash: str) -> Decision:
+def decide(
+    known: KnownDocument | None, hashes: DocumentHashes, *, recipe: Recipe | None = None
+) -> Decision:
     """Decide about a document that was read."""
     if known is None or known.content_hash is None:
         return Decision(Action.ADD, "not indexed yet")
-    if known.content_hash != content_hash:
-        return Decision(Action.CHANGE, "text, title or headings changed")
-    if known.metadata_hash != metadata_hash:
+    changed = (
+        "text, title or headings changed"
+        if known.content_hash != hashes.content
+        else _other_recipe(known, recipe)
+    )
+    if changed is not None:
+        return Decision(Action.CHANGE, changed)
+    if known.metadata_hash != hashes.metadata:
         return Decision(Action.METADATA_ONLY, "only metadata changed")
+    if known.access_hash != hashes.access:
+        return Decision(Action.METADATA_ONLY, "only the access list changed")
     return Decision(Action.KEEP, "content unchanged")
 
 
-@dataclass(slots=True)
-class Presence:
-    """Collects what a source says is there and what it says is gone."""
-
-    named: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-    complete: bool = False
-    """It named everything it has."""
-
-    def note(self, change: Change) -> None:
-        """Take what a change says about which documents there are."""
-        match change:
-            case Upsert(document_id) | Failed(document_id):
-                self.named.add(printable(document_id))
-                self.gone.discard(printable(document_id))
-            case Delete(document_id):
-                self.gone.add(printable(document_id))
-            case Complete():
-                self.complete = True
-            case Checkpoint():
-                pass
-
-    def deletes(self, known: Mapping[str, bool]) -> list[str]:
-        """List what is to be deleted: what is gone, and after a complete listing what is missing.
-
-        Args:
-            known: Documents of the source before the run, and whether anything of them is indexed.
-
-        Returns:
-            Ids, sorted.
-        """
-        missing = known.keys() - self.named if self.complete else set()
-        return sorted(missing | (self.gone & (known.keys() | self.named)))
+def _other_recipe(known: KnownDocument, recipe: Recipe | None) -> str | None:
+    if recipe is None:
+        return None
+    if known.encoder_hash not in (None, recipe.encoder):
+        return "encoded by another encoder"
+    if known.chunker_hash not in (None, recipe.chunker):
+        return "cut by another chunker"
+    return None
 
 
-def check_deletes(
-    deletes: Sequence[str], known: Mapping[str, bool], *, max_fraction: float, source: str
-) -> None:
+def check_deletes(lost: int, *, indexed: int, max_fraction: float, source: str) -> None:
     """Refuse to delete too large a share of a source.
 
     Allowed is ``max_fraction`` of what is indexed, rounded down. One document may go from a source
@@ -127,16 +122,14 @@ def check_deletes(
     allows none, 1 allows all.
 
     Args:
-        deletes: Ids about to be deleted; those of which nothing is indexed don't count.
-        known: Documents of the source before the run, and whether anything of them is indexed.
+        lost: Documents about to be deleted, of those in ``indexed``.
+        indexed: Documents of which something was indexed before the run.
         max_fraction: In [0, 1].
         source: Name for the message.
 
     Raises:
         DeleteGuardError: More than allowed.
     """
-    indexed = sum(known.values())
-    lost = sum(known.get(document_id, False) for document_id in deletes)
     share = int(max_fraction * indexed + 1e-9)
     allowed = share if max_fraction in (0, 1) else min(max(1, share), indexed - 1)
     if lost <= max(0, allowed):

@@ -14,8 +14,9 @@ from indexing.catalog_source import SourceRecords
 from indexing.chunking import Chunk, ChunkSettings, chunk_document
 from indexing.errors import DeleteGuardError
 from indexing.identity import printable
-from indexing.pipeline import SyncOptions
-from indexing.plan import Action, Decision, Presence, check_deletes
+from indexing.options import SyncOptions
+from indexing.plan import Action, Decision, check_deletes
+from indexing.presence import Presence
 from indexing.reading import consider, ignored_by
 from indexing.records import FailedDocument
 from indexing.report import SyncReport
@@ -48,19 +49,22 @@ def preview(
     """
     options = options or SyncOptions()
     records = catalog.source(connector.name, version=version)
-    began, known = monotonic(), records.document_ids()
-    presence = Presence()
+    began = monotonic()
     decisions: dict[str, Decision] = {}
-    for change in connector.changes(None if options.retry_failed else records.cursor()):
-        decisions.update(_decisions(change, records, options=options))
-        presence.note(change)
-    deletes = presence.deletes(known)
+    with Presence() as presence:
+        for change in connector.changes(None if options.retry_failed else records.cursor()):
+            indexed = _decide(change, records, options=options, decisions=decisions)
+            presence.note(change, indexed=indexed)
+        deleted = lost = 0
+        for deletion in presence.deletes(records.known_documents()):
+            deleted += deletion.indexed
+            lost += deletion.lost
     done = Counter(decision.action for decision in decisions.values())
     report = SyncReport(
         added=done[Action.ADD],
         changed=done[Action.CHANGE],
         metadata_only=done[Action.METADATA_ONLY],
-        deleted=sum(known.get(document_id, True) for document_id in deletes),
+        deleted=deleted,
         kept=done[Action.KEEP],
         failed=tuple(
             FailedDocument(connector.name, document_id, decision.reason)
@@ -71,8 +75,12 @@ def preview(
         ignored=ignored_by(connector),
     )
     try:
-        limit = options.max_delete_fraction
-        check_deletes(deletes, known, max_fraction=limit, source=connector.name)
+        check_deletes(
+            lost,
+            indexed=records.count_indexed(),
+            max_fraction=options.max_delete_fraction,
+            source=connector.name,
+        )
     except DeleteGuardError as error:
         return Preview(report, str(error))
     return Preview(report, None)
@@ -109,18 +117,22 @@ def _chunks(
             yield from chunks or []
 
 
-def _decisions(
-    change: Change, records: SourceRecords, *, options: SyncOptions
-) -> dict[str, Decision]:
+def _decide(
+    change: Change,
+    records: SourceRecords,
+    *,
+    options: SyncOptions,
+    decisions: dict[str, Decision],
+) -> bool:
+    """Note the decision about a change; tell whether its document is indexed, where that counts."""
     match change:
         case Failed(document_id, reason):
-            return {printable(document_id): Decision(Action.SET_ASIDE, printable(reason))}
+            decisions[printable(document_id)] = Decision(Action.SET_ASIDE, printable(reason))
         case Upsert(document_id):
+            known = records.find(printable(document_id))
             outcome = consider(
-                change,
-                records.find(printable(document_id)),
-                protected=options.protected,
-                retry_failed=options.retry_failed,
+                change, known, protected=options.protected, retry_failed=options.retry_failed
             )
-            return {printable(document_id): outcome.decision}
-    return {}
+            decisions[printable(document_id)] = outcome.decision
+            return known is not None and known.content_hash is not None
+    return True

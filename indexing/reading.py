@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from connectors.base import Connector, Upsert
 from connectors.document import Document
 from connectors.errors import SourceError
-from indexing.identity import content_hash, metadata_hash, printable
+from indexing.identity import DocumentHashes, Recipe, document_hashes, printable
 from indexing.plan import Action, Decision, KnownDocument, decide, decide_unread
 
 
@@ -25,8 +25,7 @@ class Read:
     """A document that was read, and its hashes."""
 
     document: Document
-    content_hash: str
-    metadata_hash: str
+    hashes: DocumentHashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +53,40 @@ def consider(
 
     Returns:
         The decision. Whatever is wrong with this one document is `Action.SET_ASIDE` and the reason.
-
-    Raises:
-        SourceError: The source as a whole can't be read.
+        `SourceError` where the source as a whole can't be read.
     """
     unread = decide_unread(
         known, revision=change.revision, protected=protected, retry_failed=retry_failed
     )
     if unread:
         return Outcome(unread, read=None, attempted=False)
+    return judge(read_document(change, protected=protected), known)
+
+
+def judge(
+    read: Read | str, known: KnownDocument | None, *, recipe: Recipe | None = None
+) -> Outcome:
+    """Decide about what `read_document` gave."""
+    if isinstance(read, str):
+        return Outcome(Decision(Action.SET_ASIDE, read), read=None, attempted=True)
+    return Outcome(decide(known, read.hashes, recipe=recipe), read, attempted=True)
+
+
+def read_document(change: Upsert, *, protected: bool) -> Read | str:
+    """Load a document and digest it.
+
+    Returns:
+        The document, or what is wrong with it.
+
+    Raises:
+        SourceError: The source as a whole can't be read.
+    """
     try:
-        read = _read(change, protected=protected)
+        return _read(change, protected=protected)
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001 - a parser's bug is one document's misfortune
-        return Outcome(Decision(Action.SET_ASIDE, reason_of(error)), read=None, attempted=True)
-    decision = decide(known, content_hash=read.content_hash, metadata_hash=read.metadata_hash)
-    return Outcome(decision, read, attempted=True)
+        return reason_of(error)
 
 
 def reason_of(error: Exception) -> str:
@@ -95,4 +111,4 @@ def _read(change: Upsert, *, protected: bool) -> Read:
             f"the connector must load the document it named, `{change.document_id}`; "
             f"got `{document.id}`"
         )
-    return Read(document, content_hash(document), metadata_hash(document, protected=protected))
+    return Read(document, document_hashes(document, protected=protected))

@@ -22,8 +22,11 @@ class IndexedDocument:
     """Its source is configured as protected: without an access list of its own, nobody sees it."""
 
     content_hash: str
-    metadata_hash: str
-    chunks: tuple[Chunk, ...]
+    metadata_hash: str | None
+    """None, read back from a catalog: a run died while it rewrote metadata; read it again."""
+
+    access_hash: str | None = None
+    chunks: tuple[Chunk, ...] = ()
 
     @property
     def point_ids(self) -> list[str]:

@@ -2,71 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from encoder.base import DenseEncoder, SparseEncoder, TextTokenizer
 from indexing.catalog_source import SourceRecords
-from indexing.chunking import Chunk, ChunkSettings
 from indexing.errors import IndexingError, InvalidPointError, StoreError
+from indexing.identity import text_hash
 from indexing.reading import reason_of
 from indexing.records import IndexedDocument
-from indexing.stores.base import Point, VectorStore
+from indexing.stores.base import Point
+from indexing.target import Item, Target
 
 logger = logging.getLogger(__name__)
-
-Item = tuple[IndexedDocument, Chunk, str]
-"""A chunk, the document it is from, and its point's id."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """An open index version and what turns documents into its points."""
-
-    version: str
-    store: VectorStore
-    tokenizer: TextTokenizer
-    """Counts the tokens of chunks; the dense encoder's own where there is one."""
-
-    sparse: SparseEncoder
-    dense: DenseEncoder | None = None
-    """None in a version without dense vectors."""
-
-    chunks: ChunkSettings = field(default_factory=ChunkSettings)
-
-    def __post_init__(self) -> None:
-        if (self.dense is None) != (self.store.spec.dimensions is None):
-            raise ValueError(
-                "`dense` must be given when, and only when, the store has dense vectors; got "
-                f"{'no encoder' if self.dense is None else 'an encoder'} and a store of "
-                f"{self.store.spec.dimensions} dimensions"
-            )
-
-    def points(self, items: Sequence[Item]) -> list[Point]:
-        """Encode chunks."""
-        texts = [chunk.encoded_text for _, chunk, _ in items]
-        width = self.store.spec.dimensions
-        dense = self.dense.encode_documents(texts, dimensions=width) if self.dense else None
-        sparse = self.sparse.encode_documents(texts)
-        return [
-            Point(
-                id=point_id,
-                dense=None if dense is None else dense[row],
-                sparse=sparse[row],
-                payload=document.payload(chunk),
-            )
-            for row, (document, chunk, point_id) in enumerate(items)
-        ]
-
-    def can_encode(self) -> bool:
-        """Tell whether the encoders work at all: on one plain word."""
-        try:
-            dense = self.dense.encode_documents(["word"]) if self.dense else np.zeros(1)
-            self.sparse.encode_documents(["word"])
-        except Exception:  # noqa: BLE001 - the answer is no, whatever the reason
-            return False
-        return bool(np.isfinite(dense).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +20,7 @@ class Written:
     """What became of a batch of documents."""
 
     embedded: int
-    """Chunks that were encoded; chunks that were there already are not encoded again."""
+    """Texts that were encoded; what the version holds the vectors of is not encoded again."""
 
     failed: dict[str, str]
     """Reason by document id; the points of all others are in the store."""
@@ -96,6 +42,7 @@ class PointWriter:
         self._records = records
         self._slice_tokens = slice_tokens
         self._on_encoded = on_encoded
+        self._embedded = 0
 
     def write(self, documents: Sequence[IndexedDocument]) -> Written:
         """Write all points of documents and make them durable; nothing of theirs is deleted.
@@ -112,21 +59,25 @@ class PointWriter:
         Raises:
             StoreError: Points are missing after they were written.
         """
-        live = self._records.point_ids([document.document.id for document in documents])
         items = [item for document in documents for item in _items(document)]
-        known = {point for points in live.values() for point in points}
-        present = self._store.existing([point for _, _, point in items if point in known])
-        self._records.announce([point for _, _, point in items if point not in known])
+        ids = [document.document.id for document in documents]
+        known = self._records.point_ids(ids)
+        usable = self._records.point_ids(ids, encoder=self._target.recipe.encoder)
+        present = self._store.existing([point for _, _, point in items if point in usable])
+        self._records.announce(
+            [point for _, _, point in items if point not in known],
+            rewritten=list({item[0].document.id for item in items if item[2] in known}),
+        )
+        self._embedded = 0
         failed = self._write_or_set_aside(documents, present)
         self._store.flush()
-        written = [item for item in items if item[0].document.id not in failed]
-        missing = {point for _, _, point in written}
-        missing -= self._store.existing(sorted(missing))
+        written = {point for document, _, point in items if document.document.id not in failed}
+        missing = written - self._store.existing(sorted(written))
         if missing:
             raise StoreError(
                 f"{len(missing)} of {len(written)} points are not in the store after writing them"
             )
-        return Written(sum(point not in present for _, _, point in written), failed)
+        return Written(self._embedded, failed)
 
     def sweep(self) -> None:
         """Delete the points that belong to no chunk: replaced, removed, or left by a crash."""
@@ -134,7 +85,7 @@ class PointWriter:
         if loose:
             self._store.delete(loose)
             self._store.flush()
-        self._records.forget_loose_points()
+            self._records.forget_loose_points()
 
     def _write_or_set_aside(
         self, documents: Sequence[IndexedDocument], present: set[str]
@@ -159,14 +110,24 @@ class PointWriter:
         items = [item for document in documents for item in _items(document)]
         new = [item for item in items if item[2] not in present]
         for part in _slices(new, tokens=self._slice_tokens):
-            self._store.upsert(self._target.points(part))
-            self._on_encoded(len(part))
+            twins = self._twins(part)
+            texts = {text for _, chunk, _ in part if (text := chunk.encoded_text) not in twins}
+            self._store.upsert(self._target.points(part, twins=twins))
+            self._embedded += len(texts)
+            self._on_encoded(len(texts))
         # After the new ones: until they are complete, what is found stays as it was.
         payloads = {
             point: document.payload(chunk) for document, chunk, point in items if point in present
         }
         if payloads:
             self._store.set_payload(payloads)
+
+    def _twins(self, items: Sequence[Item]) -> dict[str, Point]:
+        """Find points that hold the vectors of a text already: it moved, or is there twice."""
+        hashes = {text_hash(chunk.encoded_text): chunk.encoded_text for _, chunk, _ in items}
+        found = self._records.points_by_text(list(hashes), encoder=self._target.recipe.encoder)
+        stored = {point.id: point for point in self._store.read(sorted(found.values()))}
+        return {hashes[text]: stored[point] for text, point in found.items() if point in stored}
 
 
 def _items(document: IndexedDocument) -> list[Item]:

@@ -62,6 +62,9 @@ class ArgotRetriever(BaseRetriever):
     on_close: Callable[[], None] | None = Field(default=None, exclude=True, repr=False)
     """Called by `close`; releases what the searcher reads from."""
 
+    on_refresh: Callable[[], bool] | None = Field(default=None, exclude=True, repr=False)
+    """Called by `refresh`; moves the searcher to what is newest."""
+
     k: int | None = None
     """Documents wanted, >= 1; None for the searcher's setting."""
 
@@ -97,6 +100,16 @@ class ArgotRetriever(BaseRetriever):
         """Find documents for a query without holding up the event loop."""
         _check_arguments(kwargs)
         return await super().ainvoke(input, config, **kwargs, principals=_principals(config))
+
+    def refresh(self) -> bool:
+        """Move to the index version that is live now, and to its encoder; searches go on meanwhile.
+
+        What is ingested into the version that is open is found without this.
+
+        Returns:
+            Whether there was anything newer.
+        """
+        return self.on_refresh is not None and self.on_refresh()
 
     def close(self) -> None:
         """Release the index, if this retriever was given the means to."""

@@ -2,39 +2,24 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from encoder.base import DenseEncoder, FloatArray, SparseEncoder, SparseVector
 from indexing.filters import Condition
-from indexing.stores.base import Payload, VectorStore
-from indexing.versions import IndexVersion
+from indexing.stores.base import Payload
 from retriever.access import check_principals, visible_where
 from retriever.candidates import Candidates, explained_hits
 from retriever.conditions import check_fields
 from retriever.errors import ModeError
 from retriever.results import Hit
+from retriever.searchable import SearchableIndex
 from retriever.settings import Mode, SearchSettings, check_count, check_mode
 
 DEFAULT_SETTINGS = SearchSettings()
-
-
-class SearchableIndex(Protocol):
-    """What a search needs of an open index; `indexing.collection.OpenIndex` is one."""
-
-    @property
-    def version(self) -> IndexVersion:
-        """What is open."""
-
-    @property
-    def store(self) -> VectorStore:
-        """Where the points are."""
-
-    def check_encoder(self, dense: DenseEncoder) -> None:
-        """Raise WrongEncoderError for an encoder other than the one the index was built with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +45,7 @@ class Searcher:
         dense: Must be the encoder the index was built with, else WrongEncoderError; it is compared
             here, once. None leaves mode ``sparse`` only.
         settings: What a search does unless it says otherwise.
+        before_search: Called before each search, while no other runs: it may renew the index.
     """
 
     def __init__(
@@ -69,17 +55,35 @@ class Searcher:
         sparse: SparseEncoder,
         dense: DenseEncoder | None = None,
         settings: SearchSettings = DEFAULT_SETTINGS,
+        before_search: Callable[[], object] = lambda: None,
     ) -> None:
-        self._index = index
-        self._dense = dense
-        self._sparse = sparse
-        self._settings = settings
-        if dense is not None and index.store.spec.dimensions is not None:
-            index.check_encoder(dense)
         # one at a time: the store is not thread-safe, and tokenizers need not be
         self._lock = threading.Lock()
         # for event loops: waiting queries then queue here, not in the loop's own few threads
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argot-search")
+        self.switch(
+            index, sparse=sparse, dense=dense, settings=settings, before_search=before_search
+        )
+
+    def switch(
+        self,
+        index: SearchableIndex,
+        *,
+        sparse: SparseEncoder,
+        dense: DenseEncoder | None = None,
+        settings: SearchSettings = DEFAULT_SETTINGS,
+        before_search: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Search another index from now on; returns when nothing searches the old one any more.
+
+        The arguments are those of the class; after an error nothing has changed.
+        """
+        if dense is not None and index.store.spec.dimensions is not None:
+            index.check_encoder(dense)
+            dense = index.encoder_for(dense)
+        with self._lock:
+            self._index, self._sparse, self._dense, self._settings = index, sparse, dense, settings
+            self._before_search = before_search
 
     @property
     def settings(self) -> SearchSettings:
@@ -133,11 +137,11 @@ class Searcher:
         principals: Sequence[str] | None = None,
     ) -> list[list[Hit]]:
         """Search for several queries as `search` does for one, encoding them together."""
-        k = self._settings.k if k is None else k
-        check_count("k", k, least=1)
-        mode = self._usable(mode)
-        depth = max(k, self._settings.depth)
-        with self._lock:
+        with self._searching():
+            k = self._settings.k if k is None else k
+            check_count("k", k, least=1)
+            mode = self._usable(mode)
+            depth = max(k, self._settings.depth)
             visible = self._visible(where, principals)
             return [
                 list(
@@ -190,13 +194,19 @@ class Searcher:
             For each query at most `limit` pairs of document id and score, best first.
         """
         check_count("limit", limit, least=1)
-        mode = self._usable(mode)
-        with self._lock:
+        with self._searching():
+            mode = self._usable(mode)
             visible = self._visible(where, principals)
             return [
                 self._best_documents(query, limit=limit, where=visible)
                 for query in self._encoded(queries, mode=mode)
             ]
+
+    @contextmanager
+    def _searching(self) -> Iterator[None]:
+        with self._lock:
+            self._before_search()
+            yield
 
     def _best_documents(
         self, query: _Query, *, limit: int, where: Condition | None

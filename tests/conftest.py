@@ -4,12 +4,15 @@ import ast
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from fake_qdrant import FakeQdrant
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -43,18 +46,34 @@ def names_in(dictionary: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="session")
-def tiny_models() -> ModuleType:
-    """The module tests/tiny_models.py; importlib mode gives test folders no import path."""
-    spec = importlib.util.spec_from_file_location(
-        "tiny_models", REPOSITORY / "tests/tiny_models.py"
-    )
+def module_of_tests(name: str) -> ModuleType:
+    """A module in tests; importlib mode gives test folders no import path."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / f"tests/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny_models"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> ModuleType:
+    """The module tests/tiny_models.py."""
+    return module_of_tests("tiny_models")
+
+
+@pytest.fixture(scope="session")
+def fake_servers() -> ModuleType:
+    """The module tests/fake_qdrant.py."""
+    return module_of_tests("fake_qdrant")
+
+
+@pytest.fixture
+def server(fake_servers: ModuleType) -> Iterator["FakeQdrant"]:
+    """A Qdrant server on loopback that is none."""
+    with fake_servers.fake_qdrant() as fake:
+        yield fake
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def command(
 ) -> int:
     """Teach the base model the language of your documents.
 
-    Writes a new encoder; `model` in [encoder] and `argot ingest --rebuild` put it to use.
+    Writes a new encoder; `argot index build --encoder NAME` and `promote` put it to use.
     """
     if int(os.environ.get("RANK", "0")):  # one of several processes, and not the main one
         return help_main_process(idle=listing or dry_run)
@@ -250,7 +250,10 @@ def adapt(
     say(f"wrote encoder {encoder.name} to {encoder.folder}\nreport: {report}")
     if verdict is not None:
         say(verdict.sentence)
-    say(f'to use it: set `model = "{encoder.name}"` in [encoder], then `argot ingest --rebuild`')
+    say(
+        f"to use it: `argot index build --encoder {encoder.name}`, and `argot index promote`; "
+        f'or, where nothing is indexed yet, `model = "{encoder.name}"` in [encoder]'
+    )
     return DONE
 
 

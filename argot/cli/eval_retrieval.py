@@ -92,7 +92,8 @@ def measure_index(
     folder: Path | None,
 ) -> Reports:
     """Measure the project's live index."""
-    with find_project(folder).search_session(mode=mode) as session:
+    # One state of the index for all queries, whatever is ingested meanwhile.
+    with find_project(folder).search_session(mode=mode, follow=False) as session:
         report = evaluate_searcher(
             session.searcher,
             read_judgements(queries=queries, qrels=qrels),

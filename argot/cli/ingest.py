@@ -74,12 +74,11 @@ def command(
 
 def draw(line: ProgressLine, progress: IngestProgress) -> None:
     """Show how far an ingestion has come, and how long it will take at its present speed."""
-    seconds = max(line.seconds, 0.001)
-    left = max(progress.expected - progress.documents, 0) / max(progress.documents, 1) * seconds
+    left = progress.seconds_left
     line.show(
         f"{progress.source}: {progress.phase}, {progress.documents} of {progress.expected} "
-        f"documents ({progress.documents / seconds:.1f}/s), {progress.chunks} chunks encoded "
-        f"({progress.chunks / seconds:.1f}/s), {duration(left)} left"
+        f"documents ({progress.documents_per_second:.1f}/s), {progress.chunks} chunks encoded "
+        f"({progress.chunks_per_second:.1f}/s)" + (f", {duration(left)} left" if left else "")
     )
 
 

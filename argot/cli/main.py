@@ -4,7 +4,9 @@ A subcommand's module is imported when it runs, so that ``argot --help`` loads n
 """
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -31,6 +33,7 @@ COMMANDS = {
     "adapt": "Teach the base model the language of your documents.",
     "encoders": "List, show or export the project's encoders.",
     "ingest": "Bring the index in step with its sources.",
+    "index": "Build, promote, check and clean up versions of the index.",
     "search": "Search the index.",
     "eval": "Measure retrieval against judged queries.",
     "status": "Show what is indexed and what failed.",
@@ -49,26 +52,43 @@ EXIT_CODES = (
 
 
 class LazyCommands(click.Group):
-    """Subcommands by name, each in its own module."""
+    """Subcommands by name, each in its own module.
+
+    Args:
+        table: Help by name, in the order of use.
+        modules: What a module's name begins with; the command's name follows.
+        options: Of every group.
+    """
+
+    def __init__(self, *, table: Mapping[str, str], modules: str, **options: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(**options)
+        self._table = table
+        self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names in the order they are used."""
-        return list(COMMANDS)
+        return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Load one."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._table:
             return None
-        command: click.Command = import_module(f"argot.cli.{cmd_name}").command
+        module = import_module(f"{self._modules}{cmd_name}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List them without loading any."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self._table.items()))
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyCommands,
+    table=COMMANDS,
+    modules="argot.cli.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="argot")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 def cli(*, verbose: bool) -> None:

@@ -27,6 +27,7 @@ from argot.typed import describe
 from connectors.registry import SourceSettings
 from encoder.spec import EncodingSettings
 from indexing.chunking import ChunkSettings
+from indexing.stores.server_settings import ServerSettings
 from retriever.settings import SearchSettings
 
 HERE = Path(__file__).parent
@@ -36,6 +37,7 @@ TABLES = (
     ("[[sources]]", SourceSettings),
     ("[chunks]", ChunkSettings),
     ("[index]", IndexChoice),
+    ("[index] on a Qdrant server", ServerSettings),
     ("[search]", SearchSettings),
     ("[catalog]", CatalogChoice),
     ("[adapt]", AdaptSettings),
@@ -60,7 +62,7 @@ error; every command runs without a terminal and without questions.
 | 2 | usage or settings |
 | 3 | partly done: some documents failed and are listed |
 | 4 | refused for safety: delete guard, wrong encoder, missing principal |
-| 5 | locked by another process |
+| 5 | another process writes to it, such as a second `argot ingest` |
 | 10 | no project here |
 | 130 | interrupted; the same command goes on |
 """

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from encoder.base import FloatArray, SparseVector
 from indexing.filters import Condition
+from indexing.reduction_settings import Quantization, Storage
 
 Payload = Mapping[str, Any]
 
@@ -20,6 +21,18 @@ class CollectionSpec:
 
     dimensions: int | None
     """Width of the dense vectors; None: no dense vectors."""
+
+    storage: Storage = "f32"
+    """Of the dense vectors; all but ``f32`` round them."""
+
+    quantization: Quantization = "none"
+    """Codes beside the dense vectors that a search begins with."""
+
+    oversampling: float = 3.0
+    """Where a search begins with codes or small vectors: candidates for each hit wanted."""
+
+    small_dimensions: int | None = None
+    """A search begins with the first so many dimensions; None: with all. Not with codes."""
 
     keyword_fields: tuple[str, ...] = ("document_id", "source", "access")
     """Payload fields with an exact-match index."""
@@ -83,10 +96,17 @@ class VectorStore(Protocol):
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Return those of ``ids`` that are there."""
 
+    def read(self, ids: Sequence[str]) -> list[Point]:
+        """Read points as ``scan`` does, in any order; absent ids are passed over."""
+
     def search_dense(
         self, vector: FloatArray, *, limit: int, where: Condition | None = None
     ) -> list[ScoredPoint]:
-        """Find the nearest points by cosine, best first, ties by id."""
+        """Find the nearest points by cosine, best first, ties by id.
+
+        Where the collection has codes or small vectors, those find the candidates, and the scores
+        are of the stored vectors all the same.
+        """
 
     def search_sparse(
         self, vector: SparseVector, *, limit: int, where: Condition | None = None
@@ -97,7 +117,11 @@ class VectorStore(Protocol):
         """Count the points, exactly."""
 
     def scan(self, *, batch_size: int = 256) -> Iterator[list[Point]]:
-        """Read every point, vectors included, in order of id."""
+        """Read every point, vectors included, in order of id.
+
+        Dense vectors have unit norm, and are rounded as the storage rounds; what the collection
+        makes of them itself is not read, so a point can be written back as it is.
+        """
 
     def flush(self) -> None:
         """Make everything written so far durable."""

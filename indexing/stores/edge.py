@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import qdrant_edge as engine
 
 from encoder.base import FloatArray, SparseVector
@@ -21,12 +20,11 @@ from indexing.filters import Condition
 from indexing.lock import HeldLock, hold_lock
 from indexing.stores.base import CollectionSpec, Payload, Point, ScoredPoint
 from indexing.stores.edge_forms import (
-    DENSE,
-    SPARSE,
     edge_config,
+    edge_dense_query,
     edge_filter,
     edge_point,
-    edge_sparse,
+    edge_sparse_query,
     engine_errors,
     read_point,
 )
@@ -138,9 +136,9 @@ class EdgeStore:
             share = size * len(batch) // len(points)
             # Once into the log and once into the segment, with the slack of both.
             self._disk.require(4 * share, purpose=f"write {len(batch)} points")
-            operation = engine.UpdateOperation.upsert_points([edge_point(p) for p in batch])
+            translated = [edge_point(point, self._spec) for point in batch]
             with self._writing("write points") as shard:
-                shard.update(operation)
+                shard.update(engine.UpdateOperation.upsert_points(translated))
 
     def set_payload(self, payloads: Mapping[str, Payload]) -> None:
         """Replace whole payloads by point id, vectors untouched; absent ids are passed over."""
@@ -169,12 +167,18 @@ class EdgeStore:
             records = shard.retrieve(list(ids), False, False)
         return {str(record.id) for record in records}
 
+    def read(self, ids: Sequence[str]) -> list[Point]:
+        """Read points as ``scan`` does, in any order; absent ids are passed over."""
+        check_ids(ids)
+        with self._calling("read points") as shard:
+            return [read_point(record) for record in shard.retrieve(list(ids), True, True)]
+
     def search_dense(
         self, vector: FloatArray, *, limit: int, where: Condition | None = None
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id.
 
-        Exact among few or newly written points; through the graph after ``optimize``.
+        Exact among few or newly written points, else through the graph or among candidates.
 
         Raises:
             InvalidPointError: the collection has no dense vectors, or of another width.
@@ -182,16 +186,16 @@ class EdgeStore:
         if self._spec.dimensions is None:
             raise InvalidPointError("the collection has no dense vectors to search")
         check_dense(vector, dimensions=self._spec.dimensions)
-        values = np.asarray(vector, dtype=np.float32).tolist()
-        return self._search(engine.Query.Nearest(values, DENSE), limit=limit, where=where)
+        check_limit(limit)
+        return self._search(edge_dense_query(vector, self._spec, limit=limit, where=where))
 
     def search_sparse(
         self, vector: SparseVector, *, limit: int, where: Condition | None = None
     ) -> list[ScoredPoint]:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
         check_sparse(vector)
-        query = engine.Query.Nearest(edge_sparse(vector), SPARSE)
-        return self._search(query, limit=limit, where=where)
+        check_limit(limit)
+        return self._search(edge_sparse_query(vector, limit=limit, where=where))
 
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
@@ -250,12 +254,7 @@ class EdgeStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _search(
-        self, query: engine.Query, *, limit: int, where: Condition | None
-    ) -> list[ScoredPoint]:
-        check_limit(limit)
-        only = edge_filter(where)
-        request = engine.QueryRequest(limit=limit, query=query, filter=only, with_payload=True)
+    def _search(self, request: engine.QueryRequest) -> list[ScoredPoint]:
         with self._calling("search") as shard:
             found = shard.query(request)
         hits = [ScoredPoint(str(hit.id), hit.score, hit.payload or {}) for hit in found]

@@ -1,5 +1,6 @@
 """Our forms in the engine's types, and back: configuration, points, filters, errors."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,45 +9,131 @@ from typing import Any, cast
 import numpy as np
 import qdrant_edge as engine
 
-from encoder.base import SparseVector
+from encoder.base import FloatArray, SparseVector
 from indexing.errors import DiskFullError, IndexLockedError, StoreError
 from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.validation import check_condition
 
 DENSE = "dense"
+SMALL = "dense_small"
 SPARSE = "bm25"
 
+_STORAGE = {
+    "f32": engine.VectorStorageDatatype.Float32,
+    "f16": engine.VectorStorageDatatype.Float16,
+    "turbo16": engine.VectorStorageDatatype.Turbo16,
+    "turbo8": engine.VectorStorageDatatype.Turbo8,
+}
+_TURBO_BITS = {
+    "tq4": engine.TurboQuantBitSize.Bits4,
+    "tq2": engine.TurboQuantBitSize.Bits2,
+    "tq1": engine.TurboQuantBitSize.Bits1,
+}
+
+EngineQuantization = (
+    engine.ScalarQuantizationConfig
+    | engine.BinaryQuantizationConfig
+    | engine.ProductQuantizationConfig
+    | engine.TurboQuantQuantizationConfig
+)
 EngineCondition = engine.FieldCondition | engine.HasIdCondition | engine.Filter
 
 
-def edge_config(spec: CollectionSpec) -> engine.EdgeConfig:
-    """Configure a collection; the log is on, so a killed process loses nothing."""
-    dense = (
-        {}
-        if spec.dimensions is None
-        else {DENSE: engine.EdgeVectorParams(spec.dimensions, engine.Distance.Cosine)}
-    )
+def edge_config(spec: CollectionSpec, *, log: bool = True) -> engine.EdgeConfig:
+    """Configure a collection; with its log on, a killed process loses nothing."""
     return engine.EdgeConfig(
-        vectors=dense,
+        vectors=_dense_params(spec),
         sparse_vectors={SPARSE: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)},
-        hnsw_config=engine.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000),
-        wal_enabled=True,
+        hnsw_config=_graph(16),
+        wal_enabled=log,
     )
 
 
-def edge_point(point: Point) -> engine.Point:
+def _dense_params(spec: CollectionSpec) -> dict[str, engine.EdgeVectorParams]:
+    if spec.dimensions is None:
+        return {}
+    cosine, datatype = engine.Distance.Cosine, _STORAGE[spec.storage]
+    if spec.small_dimensions is None:
+        quantization = _quantization(spec)
+        return {
+            DENSE: engine.EdgeVectorParams(
+                spec.dimensions, cosine, datatype=datatype, quantization_config=quantization
+            )
+        }
+    return {
+        # Only ever read by id, to compare candidates: no graph.
+        DENSE: engine.EdgeVectorParams(
+            spec.dimensions, cosine, datatype=datatype, hnsw_config=_graph(0)
+        ),
+        SMALL: engine.EdgeVectorParams(spec.small_dimensions, cosine, datatype=datatype),
+    }
+
+
+def _graph(m: int) -> engine.HnswIndexConfig:
+    return engine.HnswIndexConfig(m=m, ef_construct=100, full_scan_threshold=10_000)
+
+
+def _quantization(spec: CollectionSpec) -> EngineQuantization | None:
+    match spec.quantization:
+        case "none":
+            return None
+        case "int8":
+            return engine.ScalarQuantizationConfig(engine.ScalarType.Int8)
+        case "binary":
+            return engine.BinaryQuantizationConfig()
+        case "product":
+            return engine.ProductQuantizationConfig(engine.CompressionRatio.X16)
+        case bits:
+            return engine.TurboQuantQuantizationConfig(bits=_TURBO_BITS[bits])
+
+
+def edge_point(point: Point, spec: CollectionSpec) -> engine.Point:
     """Translate a checked point."""
     vectors: dict[str, Any] = {SPARSE: edge_sparse(point.sparse)}
     if point.dense is not None:
         # A list is read four times as fast as an array.
         vectors[DENSE] = np.asarray(point.dense, dtype=np.float32).tolist()
+        if spec.small_dimensions is not None:
+            vectors[SMALL] = vectors[DENSE][: spec.small_dimensions]
     return engine.Point(point.id, vectors, dict(point.payload))
 
 
 def edge_sparse(vector: SparseVector) -> engine.SparseVector:
     """Translate checked term weights."""
     return engine.SparseVector(list(vector.indices), list(vector.values))
+
+
+def edge_dense_query(
+    vector: FloatArray, spec: CollectionSpec, *, limit: int, where: Condition | None
+) -> engine.QueryRequest:
+    """Plan the search for a checked vector: candidates first where the collection has such."""
+    values = np.asarray(vector, dtype=np.float32).tolist()
+    only, params, first = edge_filter(where), None, None
+    if spec.quantization != "none":
+        # Without oversampling, rescoring would only sort what the codes found.
+        codes = engine.QuantizationSearchParams(rescore=True, oversampling=spec.oversampling)
+        params = engine.SearchParams(quantization=codes)
+    if spec.small_dimensions is not None:
+        small = engine.Query.Nearest(values[: spec.small_dimensions], SMALL)
+        candidates = math.ceil(limit * spec.oversampling)
+        first = [engine.Prefetch(limit=candidates, query=small, filter=only)]
+    return engine.QueryRequest(
+        limit=limit,
+        query=engine.Query.Nearest(values, DENSE),
+        prefetches=first,
+        filter=only,
+        params=params,
+        with_payload=True,
+    )
+
+
+def edge_sparse_query(
+    vector: SparseVector, *, limit: int, where: Condition | None
+) -> engine.QueryRequest:
+    """Plan the search for checked term weights."""
+    query, only = engine.Query.Nearest(edge_sparse(vector), SPARSE), edge_filter(where)
+    return engine.QueryRequest(limit=limit, query=query, filter=only, with_payload=True)
 
 
 def read_point(record: engine.Record) -> Point:

@@ -1,27 +1,75 @@
-"""Our forms in the client's types, and back: configuration, points, filters, errors."""
+"""Our forms in the client's types, and back: configuration, points, filters."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from typing import Any, cast
 
 import numpy as np
 from qdrant_client import models
 
-from encoder.base import SparseVector
-from indexing.errors import NoIndexError, StoreError
+from encoder.base import FloatArray, SparseVector
+from indexing.errors import StoreError
 from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.validation import check_condition
 
 DENSE = "dense"
+SMALL = "dense_small"
 SPARSE = "bm25"
+
+_STORAGE = {
+    "f32": None,  # what a server takes unless it is told otherwise, and reports as none
+    "f16": models.Datatype.FLOAT16,
+    "turbo16": models.Datatype.TURBO16,
+    "turbo8": models.Datatype.TURBO8,
+}
+_TURBO_BITS = {
+    "tq4": models.TurboQuantBitSize.BITS4,
+    "tq2": models.TurboQuantBitSize.BITS2,
+    "tq1": models.TurboQuantBitSize.BITS1,
+}
 
 
 def dense_config(spec: CollectionSpec) -> dict[str, models.VectorParams]:
     """Configure the dense vectors."""
     if spec.dimensions is None:
         return {}
-    return {DENSE: models.VectorParams(size=spec.dimensions, distance=models.Distance.COSINE)}
+    cosine, datatype = models.Distance.COSINE, _STORAGE[spec.storage]
+    if spec.small_dimensions is None:
+        return {
+            DENSE: models.VectorParams(
+                size=spec.dimensions,
+                distance=cosine,
+                datatype=datatype,
+                quantization_config=_quantization(spec),
+            )
+        }
+    return {
+        # Only ever read by id, to compare candidates: no graph.
+        DENSE: models.VectorParams(
+            size=spec.dimensions,
+            distance=cosine,
+            datatype=datatype,
+            hnsw_config=models.HnswConfigDiff(m=0),
+        ),
+        SMALL: models.VectorParams(size=spec.small_dimensions, distance=cosine, datatype=datatype),
+    }
+
+
+def _quantization(spec: CollectionSpec) -> models.QuantizationConfig | None:
+    match spec.quantization:
+        case "none":
+            return None
+        case "int8":
+            int8 = models.ScalarQuantizationConfig(type=models.ScalarType.INT8)
+            return models.ScalarQuantization(scalar=int8)
+        case "binary":
+            return models.BinaryQuantization(binary=models.BinaryQuantizationConfig())
+        case "product":
+            x16 = models.ProductQuantizationConfig(compression=models.CompressionRatio.X16)
+            return models.ProductQuantization(product=x16)
+        case bits:
+            turbo = models.TurboQuantQuantizationConfig(bits=_TURBO_BITS[bits])
+            return models.TurboQuantization(turbo=turbo)
 
 
 def check_kind(params: models.CollectionParams, *, collection: str, spec: CollectionSpec) -> None:
@@ -43,17 +91,46 @@ def check_kind(params: models.CollectionParams, *, collection: str, spec: Collec
         )
 
 
-def server_point(point: Point) -> models.PointStruct:
+def server_point(point: Point, spec: CollectionSpec) -> models.PointStruct:
     """Translate a checked point."""
     vectors: dict[str, Any] = {SPARSE: server_sparse(point.sparse)}
     if point.dense is not None:
         vectors[DENSE] = np.asarray(point.dense, dtype=np.float32).tolist()
+        if spec.small_dimensions is not None:
+            vectors[SMALL] = vectors[DENSE][: spec.small_dimensions]
     return models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload))
 
 
 def server_sparse(vector: SparseVector) -> models.SparseVector:
     """Translate checked term weights."""
     return models.SparseVector(indices=list(vector.indices), values=list(vector.values))
+
+
+def dense_plan(
+    vector: FloatArray, spec: CollectionSpec, *, limit: int, where: Condition | None
+) -> dict[str, Any]:
+    """Plan the search for a checked vector, as arguments of ``query_points``."""
+    values = np.asarray(vector, dtype=np.float32).tolist()
+    only = server_filter(where)
+    plan = {"query": values, "using": DENSE, "limit": limit, "query_filter": only}
+    if spec.quantization != "none":
+        # Without oversampling, rescoring would only sort what the codes found.
+        codes = models.QuantizationSearchParams(rescore=True, oversampling=spec.oversampling)
+        plan["search_params"] = models.SearchParams(quantization=codes)
+    if spec.small_dimensions is not None:
+        plan["prefetch"] = models.Prefetch(
+            query=values[: spec.small_dimensions],
+            using=SMALL,
+            limit=math.ceil(limit * spec.oversampling),
+            filter=only,
+        )
+    return plan
+
+
+def sparse_plan(vector: SparseVector, *, limit: int, where: Condition | None) -> dict[str, Any]:
+    """Plan the search for checked term weights, as arguments of ``query_points``."""
+    only = server_filter(where)
+    return {"query": server_sparse(vector), "using": SPARSE, "limit": limit, "query_filter": only}
 
 
 def read_point(record: models.Record) -> Point:
@@ -101,17 +178,3 @@ def _field_condition(where: Eq | AnyOf | Range) -> models.FieldCondition:
         case Range(field, at_least, at_most):
             bounds = models.Range(gte=at_least, lte=at_most)
             return models.FieldCondition(key=field, range=bounds)
-
-
-@contextmanager
-def server_errors(action: str, collection: str) -> Iterator[None]:
-    """Turn whatever the client raises (transport, status codes, time limits) into StoreError."""
-    try:
-        yield
-    except (StoreError, NoIndexError):
-        raise
-    except Exception as exc:
-        raise StoreError(
-            f"the server could not {action} in collection {collection!r}: "
-            f"{type(exc).__name__}: {exc}\nhint: is it running, and are its URL and key right?"
-        ) from exc

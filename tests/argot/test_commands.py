@@ -281,22 +281,6 @@ def test_ctrl_c_gives_code_130(project: Path, argot: Run, monkeypatch: pytest.Mo
     assert (code, "run the same command again" in err) == (130, True)
 
 
-def test_two_processes_on_one_index_the_second_gets_code_5_and_the_first_goes_on(
-    project: Path, argot: Run
-) -> None:
-    argot("ingest", "--project", project)
-    with Project.open(project).search_session() as session:
-        command = [sys.executable, "-m", "argot.cli.main", "search", "leave", "--project"]
-        second = subprocess.run(
-            [*command, str(project)], capture_output=True, text=True, check=False
-        )
-        assert second.returncode == 5
-        assert "hint" in second.stderr
-        assert [hit.document_id for hit in session.searcher.search("leave")] == ["leave.md"]
-    assert argot("ingest", "--project", project)[0] == 0
-    assert argot("search", "leave", "--project", project)[0] == 0
-
-
 def test_the_folder_of_a_protected_source_is_not_ingested_as_a_public_one(
     project: Path, argot: Run
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from argot.errors import NoProjectError, SettingsError
 from argot.settings import load_settings
+from indexing.stores.server_settings import ServerSettings
 
 
 def load(folder: Path, text: str, **environment: str):
@@ -36,6 +37,19 @@ def test_a_folder_without_argot_toml_is_no_project(tmp_path: Path):
         ("[search]\nmode = 'fuzzy'", "'dense' or 'sparse' or 'hybrid'"),
         ("[chunks]\nchunk_tokens = 3", "at least 32"),
         ("[index]\nmax_delete_fraction = 2", r"\[0, 1\]"),
+        ("[index]\nurll = 'x'", "did you mean `url`"),
+        ("[index]\nurl = 'qdrant:6333'", r"\[index\]: `url` must be http:// or https://"),
+        ("[index]\nurl = 'https://qdrant:port'", "a host, and a port"),
+        ("[index]\nurl = 'https://qdrant?x=1'", "a host, and a port"),
+        ("[index]\ncollection_prefix = 'a/b'", "`collection_prefix` must be 1 to 64 letters"),
+        ("[index]\ntimeout_seconds = 0", "`timeout_seconds` must be at least 1; got 0"),
+        ("[index]\nshard_number = 0", "`shard_number` must be at least 1"),
+        (
+            "[index]\nreplication_factor = 1\nwrite_consistency_factor = 2",
+            "`write_consistency_factor` must be at most `replication_factor`; got 2 of 1",
+        ),
+        ("[index]\ntenant_field = 'a b'", "payload field such as metadata.customer"),
+        ("[index]\nca_file = 'certs/ca.pem'", "`ca_file` must be a PEM file; there is none at /"),
         ("search = 3", r"must be a table `\[search\]`"),
         ("[sources]\nname = 'x'", r"a list of tables `\[\[sources\]\]`"),
         ("[[sources]]\npath = 'x'", "needs `name`"),
@@ -72,3 +86,40 @@ def test_source_paths_start_at_the_project(tmp_path: Path):
     settings = load(tmp_path, "[[sources]]\nname = 'a'\npath = 'docs'\ninclude = ['*.md']")
     assert settings.sources[0].path == tmp_path / "docs"
     assert settings.sources[0].options == {"include": ["*.md"]}
+
+
+def test_where_the_index_is_is_read_apart_from_what_it_holds(tmp_path: Path):
+    (tmp_path / "ca.pem").write_text("", encoding="utf-8")
+    text = "[index]\ndimensions = 64\nurl = 'https://qdrant:6333'\nca_file = 'ca.pem'\n"
+    settings = load(tmp_path, text, ARGOT_INDEX__API_KEY="0123456789")
+    assert settings.index.dimensions == 64
+    assert settings.server.url == "https://qdrant:6333"
+    assert settings.server.api_key == "0123456789", "text, though it looks like a number"
+    assert settings.server.ca_file == str(tmp_path / "ca.pem")
+    assert settings.server.collection_of("docs-0001-words") == "argot-docs-0001-words"
+
+
+def test_a_key_and_a_password_are_never_shown(tmp_path: Path):
+    settings = load(tmp_path, "", ARGOT_INDEX__API_KEY="12345")
+    assert settings.server.api_key == "12345"
+    assert "12345" not in repr(settings)
+    for text in ("api_key = 12345", "url = 'https://me:12345@qdrant'", "url = 'http://a:12/345@q'"):
+        with pytest.raises(SettingsError) as refusal:
+            load(tmp_path, f"[index]\n{text}")
+        assert "345" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "clear"),
+    [
+        ("http://qdrant:6333", True),
+        ("http://10.0.0.7:6333", True),
+        ("https://qdrant:6333", False),
+        ("http://127.0.0.2:6333", False),
+        ("http://[::1]:6333", False),
+        ("http://localhost", False),
+    ],
+)
+def test_a_key_in_clear_is_known_by_its_way(url: str, clear: bool):
+    assert ServerSettings(url=url, api_key="k").sends_key_in_clear is clear
+    assert not ServerSettings(url=url).sends_key_in_clear

@@ -5,6 +5,9 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -13,18 +16,22 @@ from qdrant_client import QdrantClient
 from encoder.base import SparseVector
 from indexing.stores.base import CollectionSpec, Point, VectorStore
 from indexing.stores.edge import EdgeStore
-from indexing.stores.server import ServerStore, connect
+from indexing.stores.server import ServerStore
+from indexing.stores.server_collections import delete_collection
+from indexing.stores.server_connection import Connection, connect
+from indexing.stores.server_settings import ServerSettings
 
 DIMENSIONS = 8
 THERE = str(uuid.UUID(int=99))
-MakeStore = Callable[[int | None], VectorStore]
+MakeStore = Callable[..., VectorStore]
+"""Takes the dimensions, and more of a CollectionSpec by name."""
 
 
 def edge_stores(folder: Path) -> Iterator[MakeStore]:
     stores: list[EdgeStore] = []
 
-    def make(dimensions: int | None) -> VectorStore:
-        spec = CollectionSpec(dimensions=dimensions)
+    def make(dimensions: int | None, **options: Any) -> VectorStore:
+        spec = CollectionSpec(dimensions=dimensions, **options)
         stores.append(EdgeStore.create(folder / f"docs-{len(stores)}", spec=spec))
         return stores[-1]
 
@@ -33,40 +40,68 @@ def edge_stores(folder: Path) -> Iterator[MakeStore]:
         store.close()
 
 
-def client_stores(client: QdrantClient) -> Iterator[MakeStore]:
-    names: list[str] = []
+def client_stores(connect: Callable[[], Connection]) -> Iterator[MakeStore]:
+    stores: dict[str, ServerStore] = {}
 
-    def make(dimensions: int | None) -> VectorStore:
-        names.append(f"argot-test-{uuid.uuid4()}")
+    def make(dimensions: int | None, **options: Any) -> VectorStore:
+        spec = CollectionSpec(dimensions=dimensions, **options)
+        name = f"argot-test-{uuid.uuid4()}"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local")
-            return ServerStore.create(
-                client, collection=names[-1], spec=CollectionSpec(dimensions=dimensions)
-            )
+            stores[name] = ServerStore.create(connect(), collection=name, spec=spec)
+        return stores[name]
 
     yield make
-    for name in names:
-        client.delete_collection(name)
-    client.close()
+    with connect() as connection:
+        for name, store in stores.items():
+            store.close()
+            delete_collection(connection, name)
 
 
-def make_stores(adapter: str, folder: Path) -> Iterator[MakeStore]:
+def rest_stores(fake_servers: ModuleType) -> Iterator[MakeStore]:
+    """Through the client's requests, to a server that answers with the client's own engine."""
+    with fake_servers.fake_qdrant() as fake:
+        yield from client_stores(lambda: connect(ServerSettings(url=fake.url)))
+
+
+def make_stores(adapter: str, folder: Path, fake_servers: ModuleType) -> Iterator[MakeStore]:
     if adapter == "edge":
         return edge_stores(folder)
     if adapter == "client":
-        return client_stores(QdrantClient(":memory:"))
-    url = os.environ.get("ARGOT_TEST_QDRANT_URL")
-    if not url:
-        pytest.skip("needs a Qdrant server: set ARGOT_TEST_QDRANT_URL")
-    return client_stores(connect(url, api_key=os.environ.get("ARGOT_TEST_QDRANT_API_KEY")))
+        return client_stores(lambda: Connection(QdrantClient(":memory:")))
+    if adapter == "rest":
+        return rest_stores(fake_servers)
+    if not QDRANT_URL:
+        pytest.skip("needs a Qdrant server: set QDRANT_URL, and QDRANT_API_KEY if it has one")
+    api_key = os.environ.get("QDRANT_API_KEY", "")
+    return client_stores(lambda: connect(ServerSettings(url=QDRANT_URL, api_key=api_key)))
 
 
-ADAPTERS = ["edge", "client", pytest.param("server", marks=pytest.mark.server)]
+QDRANT_URL = os.environ.get("QDRANT_URL", "")
+HOST = urlsplit(QDRANT_URL).hostname or "127.0.0.1"
+ADAPTERS = [
+    "edge",
+    "client",
+    "rest",
+    pytest.param("server", marks=[pytest.mark.server, pytest.mark.allow_hosts([HOST])]),
+]
 
 
 @pytest.fixture(params=ADAPTERS)
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
-    yield from make_stores(request.param, tmp_path)
+def make_store(
+    request: pytest.FixtureRequest, tmp_path: Path, fake_servers: ModuleType
+) -> Iterator[MakeStore]:
+    yield from make_stores(request.param, tmp_path, fake_servers)
+
+
+@pytest.fixture(scope="module", params=ADAPTERS)
+def make_stores_once(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    fake_servers: ModuleType,
+) -> Iterator[MakeStore]:
+    """Make stores that many tests share."""
+    yield from make_stores(request.param, tmp_path_factory.mktemp("shared"), fake_servers)
 
 
 @pytest.fixture
@@ -76,10 +111,12 @@ def store(make_store: MakeStore) -> VectorStore:
 
 @pytest.fixture(scope="module", params=ADAPTERS)
 def refusing_store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    fake_servers: ModuleType,
 ) -> Iterator[VectorStore]:
     """A store with one point, for many tests: what they try must change nothing."""
-    for make in make_stores(request.param, tmp_path_factory.mktemp("refusing")):
+    for make in make_stores(request.param, tmp_path_factory.mktemp("refusing"), fake_servers):
         store = make(DIMENSIONS)
         dense = np.ones(DIMENSIONS, dtype=np.float32)
         there = Point(id=THERE, dense=dense, sparse=SparseVector((1,), (1.0,)), payload={})
@@ -88,9 +125,11 @@ def refusing_store(
 
 
 @pytest.fixture
-def edge_and_client(tmp_path: Path) -> Iterator[tuple[VectorStore, VectorStore]]:
+def edge_and_client(
+    tmp_path: Path, fake_servers: ModuleType
+) -> Iterator[tuple[VectorStore, VectorStore]]:
     """Two engines, to compare."""
-    makers = [make_stores(name, tmp_path) for name in ("edge", "client")]
+    makers = [make_stores(name, tmp_path, fake_servers) for name in ("edge", "client")]
     edge, client = (next(maker)(DIMENSIONS) for maker in makers)
     yield edge, client
     for maker in makers:

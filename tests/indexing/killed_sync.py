@@ -1,4 +1,7 @@
-"""A sync in a process of its own that kills itself: FOLDER GENERATION [OPERATION:CALL]."""
+"""A sync in a process of its own that kills itself: FOLDER GENERATION [OPERATION:CALL].
+
+The operation is one of the store's or, as ``records.NAME``, of the catalog's records.
+"""
 
 import os
 import signal
@@ -11,24 +14,34 @@ from connectors.document import Document
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from encoder.fake import HashingEncoder
 from indexing.catalog import Catalog
+from indexing.catalog_source import SourceRecords
 from indexing.chunking import ChunkSettings
-from indexing.pipeline import SyncOptions, sync
+from indexing.options import SyncOptions
+from indexing.pipeline import sync
 from indexing.stores.base import CollectionSpec
 from indexing.stores.edge import EdgeStore
+from indexing.target import Target
 from indexing.tokens import WordTokenizer
-from indexing.writing import Target
 
 SPEC = CollectionSpec(dimensions=32)
 DOCUMENTS = 120
 
 
 class Generation:
-    """The same source at two times: of each ten documents one has gone and four have changed."""
+    """The same source at two times.
+
+    Of each ten documents one has gone, four have another text and one other metadata.
+    """
 
     name = "wiki"
 
     def __init__(self, number: int) -> None:
         self._number = number
+
+    def document(self, n: int) -> Document | None:
+        text = self.text(n)
+        owner = "Bob" if self._number == 2 and n % 10 == 9 else "Ann"
+        return None if text is None else Document(id=f"d{n}", text=text, metadata={"owner": owner})
 
     def text(self, n: int) -> str | None:
         if self._number == 1:
@@ -42,23 +55,23 @@ class Generation:
     def changes(self, cursor: str | None) -> Iterator[Change]:
         del cursor
         for n in range(DOCUMENTS):
-            text = self.text(n)
-            if text is not None:
-                document = Document(id=f"d{n}", text=text)
-                yield Upsert(document.id, text, lambda document=document: document)
+            document = self.document(n)
+            if document is not None:
+                revision = f"{document.text} {document.metadata}"
+                yield Upsert(document.id, revision, lambda document=document: document)
         yield Complete()
 
 
-def die_at(store: EdgeStore, operation: str, *, call: int) -> None:
+def die_at(owner: object, operation: str, *, call: int) -> None:
     """Kill this process, as by ``kill -9``, in place of the given call of an operation."""
-    real, calls = getattr(store, operation), iter(range(1, sys.maxsize))
+    real, calls = getattr(owner, operation), iter(range(1, sys.maxsize))
 
-    def counted(*arguments: object) -> object:
+    def counted(*arguments: object, **named: object) -> object:
         if next(calls) == call:
             os.kill(os.getpid(), signal.SIGKILL)
-        return real(*arguments)
+        return real(*arguments, **named)
 
-    setattr(store, operation, counted)
+    setattr(owner, operation, counted)
 
 
 def run(folder: Path, generation: int, die: str = "") -> None:
@@ -67,7 +80,8 @@ def run(folder: Path, generation: int, die: str = "") -> None:
     store = (EdgeStore.open if index.exists() else EdgeStore.create)(index, spec=SPEC)
     if die:
         operation, call = die.split(":")
-        die_at(store, operation, call=int(call))
+        of_records, _, name = operation.rpartition(".")
+        die_at(SourceRecords if of_records else store, name, call=int(call))
     target = Target(
         version="docs-0001",
         store=store,

@@ -13,12 +13,13 @@ from encoder.bm25 import Bm25Encoder, Bm25Settings
 from encoder.fake import HashingEncoder
 from indexing.catalog import Catalog
 from indexing.chunking import ChunkSettings
-from indexing.pipeline import SyncOptions, sync
+from indexing.options import SyncOptions
+from indexing.pipeline import sync
 from indexing.report import SyncReport
 from indexing.stores.base import CollectionSpec
 from indexing.stores.edge import EdgeStore
+from indexing.target import Target
 from indexing.tokens import WordTokenizer
-from indexing.writing import Target
 
 VERSION = "docs-0001"
 

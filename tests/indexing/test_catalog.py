@@ -45,8 +45,8 @@ def test_what_is_committed_is_found(catalog: Catalog) -> None:
     assert records.find("a") == KnownDocument(
         content_hash="hash of Some text.", metadata_hash="m", revision="r1"
     )
-    assert records.point_ids(["a", "b"]) == {"a": set(document.point_ids)}
-    assert (records.cursor(), records.document_ids()) == ("c1", {"a": True})
+    assert records.point_ids(["a", "b"]) == set(document.point_ids)
+    assert (records.cursor(), dict(records.known_documents())) == ("c1", {"a": True})
 
 
 def test_announced_points_are_loose_until_they_are_committed(catalog: Catalog) -> None:
@@ -82,7 +82,7 @@ def test_failures_are_counted_per_revision(catalog: Catalog) -> None:
     for revision in ("r1", "r2", "r2"):
         records.commit(failed=[FailedDocument("wiki", "a", "damaged", revision)])
     assert catalog.failures(version=VERSION) == [FailedDocument("wiki", "a", "damaged", "r2", 2)]
-    assert records.document_ids() == {"a": False}
+    assert dict(records.known_documents()) == {"a": False}
     records.commit(indexed=[indexed()])
     assert catalog.failures(version=VERSION) == []
 
@@ -108,7 +108,7 @@ def test_a_failure_keeps_what_is_indexed(catalog: Catalog) -> None:
 def test_versions_and_sources_are_apart(catalog: Catalog) -> None:
     catalog.source("wiki", version="docs-0001").commit(indexed=[indexed()], cursor="c")
     catalog.source("wiki", version="docs-0002").commit(indexed=[indexed()])
-    assert catalog.source("files", version="docs-0001").document_ids() == {}
+    assert list(catalog.source("files", version="docs-0001").known_documents()) == []
     catalog.forget_version("docs-0001")
     assert catalog.summary(version="docs-0001") == []
     assert catalog.source("wiki", version="docs-0001").cursor() is None
@@ -176,7 +176,7 @@ def test_another_schema_version_is_refused_with_what_to_do(tmp_path: Path) -> No
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE catalog_schema SET version = 99")
     connection.close()
-    with pytest.raises(CatalogError, match=r"must have schema version 1; got 99\nhint"):
+    with pytest.raises(CatalogError, match=r"must have schema version 2; got 99\nhint"):
         Catalog(f"sqlite:///{path}")
 
 

@@ -11,6 +11,7 @@ from encoder.base import DenseEncoder, SparseVector
 from encoder.fake import HashingEncoder
 from indexing.collection import CANARY_TEXTS, OpenIndex, create_index, open_index
 from indexing.errors import IndexLockedError, NoIndexError, WrongEncoderError
+from indexing.reduction_settings import ReductionSettings
 from indexing.stores.base import Point
 from indexing.versions import Canary, live_version, set_live, version_names
 
@@ -22,7 +23,11 @@ def new_index(
     indexes: Path, dense: DenseEncoder | None, dimensions: int | None = None
 ) -> OpenIndex:
     return create_index(
-        indexes, dense=dense, dimensions=dimensions, chunker={"max_tokens": 256}, bm25=BM25
+        indexes,
+        dense=dense,
+        reduction=ReductionSettings(dimensions=dimensions),
+        chunker={"max_tokens": 256},
+        bm25=BM25,
     )
 
 

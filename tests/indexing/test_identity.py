@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.document import Document, Heading
-from indexing.identity import content_hash, metadata_hash, point_id, printable
+from indexing.identity import DocumentHashes, document_hashes, point_id, printable
 
 DOCUMENT = Document(
     id="a",
@@ -49,43 +49,45 @@ def test_fields_do_not_run_into_each_other() -> None:
     assert point_id("a", "b:c", ordinal=1, encoded_text="") != point_id(
         "a:b", "c", ordinal=1, encoded_text=""
     )
-    assert content_hash(Document(id="a", text="xy", title="z")) != content_hash(
-        Document(id="a", text="x", title="yz")
-    )
+    one, other = Document(id="a", text="xy", title="z"), Document(id="a", text="x", title="yz")
+    assert hashes(one).content != hashes(other).content
+
+
+def hashes(document: Document, *, protected: bool = False) -> DocumentHashes:
+    return document_hashes(document, protected=protected)
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"text": "Other."}, {"title": "U"}, {"headings": ()}],
-    ids=lambda fields: next(iter(fields)),
-)
-def test_what_is_encoded_is_content(fields: dict[str, object]) -> None:
-    changed = replace(DOCUMENT, **fields)
-    assert content_hash(changed) != content_hash(DOCUMENT)
-    assert metadata_hash(changed, protected=False) == metadata_hash(DOCUMENT, protected=False)
-
-
-@pytest.mark.parametrize(
-    "fields",
+    ("fields", "part"),
     [
-        {"uri": "v"},
-        {"metadata": {}},
-        {"access": ()},
-        {"access": ("user:x",)},
-        {"page_starts": (0,)},
+        ({"text": "Other."}, "content"),
+        ({"title": "U"}, "content"),
+        ({"headings": ()}, "content"),
+        ({"uri": "v"}, "metadata"),
+        ({"metadata": {}}, "metadata"),
+        ({"page_starts": (0,)}, "metadata"),
+        ({"access": ()}, "access"),
+        ({"access": ("user:x",)}, "access"),
     ],
-    ids=lambda fields: f"{next(iter(fields))}",
+    ids=str,
 )
-def test_what_is_stored_beside_is_metadata(fields: dict[str, object]) -> None:
-    changed = replace(DOCUMENT, **fields)
-    assert content_hash(changed) == content_hash(DOCUMENT)
-    assert metadata_hash(changed, protected=False) != metadata_hash(DOCUMENT, protected=False)
+def test_a_change_changes_the_hash_of_its_part_alone(fields: dict[str, object], part: str) -> None:
+    before, after = hashes(DOCUMENT), hashes(replace(DOCUMENT, **fields))
+    changed = {
+        n for n in ("content", "metadata", "access") if getattr(before, n) != getattr(after, n)
+    }
+    assert changed == {part}
+
+
+def test_protecting_a_source_changes_who_may_see_its_documents() -> None:
+    before, after = hashes(DOCUMENT), hashes(DOCUMENT, protected=True)
+    assert (before.content, before.metadata) == (after.content, after.metadata)
+    assert before.access != after.access
 
 
 def test_the_order_of_metadata_does_not_matter() -> None:
     turned = replace(DOCUMENT, metadata={"l": [None, "x"], "k": 1})
-    assert metadata_hash(turned, protected=False) == metadata_hash(DOCUMENT, protected=False)
-    assert metadata_hash(turned, protected=True) != metadata_hash(DOCUMENT, protected=False)
+    assert hashes(turned) == hashes(DOCUMENT)
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=20))

@@ -1,6 +1,7 @@
 """A sync that is killed at any step loses nothing and leaves nothing double."""
 
 import importlib.util
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,10 @@ def stored(folder: Path, killed_sync: ModuleType) -> dict[str, str]:
     store = EdgeStore.open(folder / "index", spec=killed_sync.SPEC)
     points = [point for batch in store.scan() for point in batch]
     store.close()
-    return {point.id: f"{point.payload['document_id']} {point.payload['text']}" for point in points}
+    return {
+        point.id: "{document_id} {text} {metadata[owner]}".format(**point.payload)
+        for point in points
+    }
 
 
 def cataloged(folder: Path) -> set[str]:
@@ -76,3 +80,48 @@ def test_killed_at_every_step_it_ends_as_if_it_never_was(
     assert sync_in_a_process(killed, 2) == 0
     assert stored(killed, killed_sync) == second
     assert cataloged(killed) == second.keys()
+
+
+STEPS = (
+    "records.announce:1",  # at first nothing is written
+    "upsert:1",
+    "set_payload:1",  # the new points are written
+    "flush:1",
+    "existing:2",  # and durable: verify them
+    "records.commit:1",
+    "records.loose_points:2",  # committed; the first time is the sweep at the beginning
+    "delete:1",  # delete the old ones
+    "flush:2",
+    "records.forget_loose_points:2",
+    "records.remove:1",  # everything new is there; delete what is gone
+    "delete:4",
+)
+"""Of a sync, in the order in which they are taken; between each two it is killed."""
+
+
+@pytest.mark.slow
+def test_killed_between_any_two_steps_every_document_is_there_old_or_new(
+    tmp_path: Path, killed_sync: ModuleType
+) -> None:
+    origin, calm = tmp_path / "origin", tmp_path / "calm"
+    origin.mkdir()
+    killed_sync.run(origin, 1)
+    first = stored(origin, killed_sync)
+    shutil.copytree(origin, calm)
+    killed_sync.run(calm, 2)
+    second = stored(calm, killed_sync)
+    for step in STEPS:
+        killed = tmp_path / step
+        shutil.copytree(origin, killed)
+        assert sync_in_a_process(killed, 2, step) == -signal.SIGKILL, step
+        now = stored(killed, killed_sync)
+        assert now.items() <= first.items() | second.items(), step
+        for n in range(killed_sync.DOCUMENTS):
+            old, new = (
+                {point for point, text in points.items() if text.split()[0] == f"d{n}"}
+                for points in (first, second)
+            )
+            assert old <= now.keys() or new <= now.keys(), (step, n)
+        assert sync_in_a_process(killed, 2) == 0
+        assert stored(killed, killed_sync) == second, step
+        assert cataloged(killed) == second.keys()

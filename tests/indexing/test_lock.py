@@ -105,3 +105,24 @@ def test_a_forked_child_leaves_the_lock_to_its_parent(tmp_path: Path):
 def test_a_place_that_cannot_hold_a_lock_file_is_named():
     with pytest.raises(IndexingError, match=r"/proc/nowhere/docs\.lock must be writable"):
         hold_lock(Path("/proc/nowhere/docs.lock"), what="index docs")
+
+
+def test_a_shared_lock_is_shared_and_keeps_out_whoever_would_be_alone(tmp_path: Path):
+    path = tmp_path / "ingest.lock"
+    share = HOLD_AND_WAIT.replace('what="index docs-0001"', 'what="ingestion", shared=True')
+    with subprocess.Popen(
+        [sys.executable, "-c", share, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        hold_lock(path, what="ingestion", shared=True).release()
+        with pytest.raises(IndexLockedError, match="ingestion is in use by another process"):
+            hold_lock(path, what="ingestion")
+        process.kill()
+    with hold_lock(path, what="ingestion"), pytest.raises(IndexLockedError):
+        hold_lock(path, what="ingestion", shared=True)
+    with hold_lock(path, what="ingestion"):
+        assert "in use by process" in refusal_of_another_process(path)

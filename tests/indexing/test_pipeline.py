@@ -263,7 +263,7 @@ def test_a_document_without_text_is_known_and_has_no_points(world: "World", wiki
 def test_another_version_starts_empty(world: "World", wiki: "Source") -> None:
     world.sync(wiki)
     records = world.catalog.source("wiki", version="docs-0002")
-    assert records.document_ids() == {}
+    assert list(records.known_documents()) == []
     assert records.cursor() is None
 
 

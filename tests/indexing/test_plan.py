@@ -1,5 +1,8 @@
 """Decisions about documents, and the guard in front of deletions."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,34 +10,65 @@ from hypothesis import strategies as st
 from connectors.base import Complete, Delete, Failed, Upsert
 from connectors.document import Document
 from indexing.errors import DeleteGuardError
+from indexing.identity import DocumentHashes, Recipe
 from indexing.plan import (
     MAX_ATTEMPTS,
     Action,
     KnownDocument,
-    Presence,
     check_deletes,
     decide,
     decide_unread,
 )
+from indexing.presence import Deletion, Presence
 
-INDEXED = KnownDocument(content_hash="c", metadata_hash="m", revision="r1")
+INDEXED = KnownDocument(content_hash="c", metadata_hash="m", access_hash="a", revision="r1")
+RECIPE = Recipe(chunker="k", encoder="e")
 
 
 @pytest.mark.parametrize(
-    ("known", "content", "metadata", "action"),
+    ("known", "hashes", "action"),
     [
-        (None, "c", "m", Action.ADD),
-        (KnownDocument(failure="damaged", attempts=1), "c", "m", Action.ADD),
-        (INDEXED, "c2", "m", Action.CHANGE),
-        (INDEXED, "c2", "m2", Action.CHANGE),
-        (INDEXED, "c", "m2", Action.METADATA_ONLY),
-        (INDEXED, "c", "m", Action.KEEP),
+        (None, "c m a", Action.ADD),
+        (KnownDocument(failure="damaged", attempts=1), "c m a", Action.ADD),
+        (INDEXED, "c2 m a", Action.CHANGE),
+        (INDEXED, "c2 m2 a2", Action.CHANGE),
+        (INDEXED, "c m2 a", Action.METADATA_ONLY),
+        (INDEXED, "c m a2", Action.METADATA_ONLY),
+        (replace(INDEXED, metadata_hash=None), "c m a", Action.METADATA_ONLY),
+        (INDEXED, "c m a", Action.KEEP),
     ],
 )
 def test_a_document_that_was_read_is_compared_by_its_hashes(
-    known: KnownDocument | None, content: str, metadata: str, action: Action
+    known: KnownDocument | None, hashes: str, action: Action
 ) -> None:
-    assert decide(known, content_hash=content, metadata_hash=metadata).action is action
+    content, metadata, access = hashes.split()
+    found = DocumentHashes(content=content, metadata=metadata, access=access)
+    assert decide(known, found, recipe=RECIPE).action is action
+
+
+@pytest.mark.parametrize(
+    ("made_with", "action"),
+    [
+        ({}, Action.KEEP),
+        ({"chunker_hash": "k", "encoder_hash": "e"}, Action.KEEP),
+        ({"chunker_hash": "another"}, Action.CHANGE),
+        ({"encoder_hash": "another"}, Action.CHANGE),
+    ],
+    ids=str,
+)
+def test_what_another_chunker_or_encoder_made_is_made_again(
+    made_with: dict[str, str], action: Action
+) -> None:
+    known = replace(INDEXED, **made_with)
+    unread = decide_unread(known, revision="r1", protected=False, retry_failed=False, recipe=RECIPE)
+    hashes = DocumentHashes(content="c", metadata="m", access="a")
+    assert decide(known, hashes, recipe=RECIPE).action is action
+    assert (unread is not None) == (action is Action.KEEP)
+
+
+def test_what_may_be_half_rewritten_is_read_again() -> None:
+    known = replace(INDEXED, metadata_hash=None)
+    assert decide_unread(known, revision="r1", protected=False, retry_failed=False) is None
 
 
 def failed(attempts: int) -> KnownDocument:
@@ -75,29 +109,53 @@ def upsert(document_id: str) -> Upsert:
     return Upsert(document_id, None, lambda: Document(id=document_id, text=""))
 
 
-def test_only_a_complete_listing_makes_documents_missing() -> None:
-    presence = Presence()
+@pytest.fixture
+def presence() -> Iterator[Presence]:
+    with Presence() as presence:
+        yield presence
+
+
+def deletes(presence: Presence, known: str) -> list[str]:
+    return [gone.document_id for gone in presence.deletes((name, True) for name in known)]
+
+
+def test_only_a_complete_listing_makes_documents_missing(presence: Presence) -> None:
     for change in (upsert("a"), Failed("b", "locked"), Delete("d"), Delete("stranger")):
         presence.note(change)
-    known = dict.fromkeys("abcd", True)
-    assert presence.deletes(known) == ["d"]
+    assert deletes(presence, "abcd") == ["d"]
     presence.note(Complete())
-    assert presence.deletes(known) == ["c", "d"]
+    assert deletes(presence, "abcd") == ["c", "d"]
 
 
-def test_a_document_that_came_back_after_its_deletion_stays() -> None:
-    presence = Presence()
+def test_a_document_that_came_back_after_its_deletion_stays(presence: Presence) -> None:
     for change in (Delete("a"), upsert("a"), upsert("b"), Delete("b")):
         presence.note(change)
-    assert presence.deletes({}) == ["b"]
+    assert deletes(presence, "ab") == ["b"]
+
+
+def test_what_came_and_went_within_a_run_is_deleted_and_not_counted_as_lost(
+    presence: Presence,
+) -> None:
+    presence.note(upsert("old"), indexed=True)
+    presence.note(upsert("new"), indexed=False)
+    for name in ("old", "new"):
+        presence.note(Delete(name))
+    assert list(presence.deletes([("new", True), ("old", True)])) == [
+        Deletion("old", indexed=True, lost=True),
+        Deletion("new", indexed=True, lost=False),
+    ]
+
+
+def test_documents_of_which_nothing_is_indexed_are_not_counted_as_lost(
+    presence: Presence,
+) -> None:
+    presence.note(Complete())
+    assert list(presence.deletes([("a", False)])) == [Deletion("a", indexed=False, lost=False)]
 
 
 def refused(deletes: int, known: int, max_fraction: float = 0.2) -> bool:
-    documents = {str(n): True for n in range(known)}
     try:
-        check_deletes(
-            list(documents)[:deletes], documents, max_fraction=max_fraction, source="wiki"
-        )
+        check_deletes(deletes, indexed=known, max_fraction=max_fraction, source="wiki")
     except DeleteGuardError:
         return True
     return False
@@ -133,17 +191,11 @@ def test_a_whole_source_never_goes_unasked(
     assert refused(deletes, known, 0) is (deletes > 0)
 
 
-def test_documents_of_which_nothing_is_indexed_do_not_count() -> None:
-    known = {"a": True, "b": True, "c": False, "d": False}
-    check_deletes(["a", "c", "d"], known, max_fraction=0.5, source="wiki")
-
-
 @given(known=st.integers(2, 300), data=st.data())
 def test_the_fraction_that_the_refusal_names_is_enough(known: int, data: st.DataObject) -> None:
     deletes = data.draw(st.integers(1, known))
-    documents = {str(n): True for n in range(known)}
     try:
-        check_deletes(list(documents)[:deletes], documents, max_fraction=0.01, source="wiki")
+        check_deletes(deletes, indexed=known, max_fraction=0.01, source="wiki")
     except DeleteGuardError as error:
         named = float(str(error).rpartition("--max-delete-fraction ")[2].rstrip("`"))
         assert not refused(deletes, known, named)

@@ -9,9 +9,12 @@ from indexing.errors import IndexingError, NoIndexError
 from indexing.versions import (
     Canary,
     IndexVersion,
+    LiveRecord,
     list_versions,
+    live_record,
     live_version,
     next_version_name,
+    previous_version,
     read_version,
     set_live,
     version_names,
@@ -98,3 +101,28 @@ def test_a_damaged_description_is_named(tmp_path: Path, text: str):
     (tmp_path / "docs-0001-3f9a2c" / "version.json").write_text(text)
     with pytest.raises(IndexingError, match=r"version\.json must describe an index version"):
         read_version(tmp_path, "docs-0001-3f9a2c")
+
+
+def test_a_switch_notes_in_the_same_file_what_was_live_before(tmp_path: Path):
+    for number in (1, 2, 3):
+        finish(tmp_path, f"docs-000{number}-words")
+    for number in (1, 2, 3, 2):
+        set_live(tmp_path, f"docs-000{number}-words", configured={"model": f"m{number}"})
+    assert live_record(tmp_path) == LiveRecord(
+        "docs-0002-words", ("docs-0003-words", "docs-0001-words"), {"model": "m2"}
+    )
+    assert previous_version(tmp_path) == "docs-0003-words"
+    (tmp_path / "docs-0003-words/version.json").unlink()
+    assert previous_version(tmp_path) == "docs-0001-words"
+    set_live(tmp_path, "docs-0001-words")
+    assert live_record(tmp_path) == LiveRecord("docs-0001-words", ("docs-0002-words",), None)
+
+
+def test_a_live_file_of_one_line_is_read_and_a_damaged_second_line_named(tmp_path: Path):
+    finish(tmp_path, "docs-0001-words")
+    (tmp_path / "LIVE").write_text("docs-0001-words\n")
+    assert live_record(tmp_path) == LiveRecord("docs-0001-words")
+    assert previous_version(tmp_path) is None
+    (tmp_path / "LIVE").write_text("docs-0001-words\n{")
+    with pytest.raises(IndexingError, match="delete the second line"):
+        live_version(tmp_path)

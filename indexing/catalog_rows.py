@@ -1,0 +1,36 @@
+"""Rows of the catalog as documents and chunks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.document import Document
+from indexing.catalog_tables import CHUNK_FIELDS
+from indexing.chunking import Chunk
+from indexing.records import IndexedDocument
+
+
+def chunk_of(row: Mapping[str, Any]) -> Chunk:
+    """Read a chunk from its row, by name of column."""
+    fields = {name: row[name] for name in CHUNK_FIELDS}
+    return Chunk(**{**fields, "heading_path": tuple(row["heading_path"])})
+
+
+def document_of(row: Mapping[str, Any], chunks: tuple[Chunk, ...]) -> IndexedDocument:
+    """Read an indexed document from its row and its chunks; its text is not kept."""
+    return IndexedDocument(
+        source=row["source"],
+        document=Document(
+            id=row["document_id"],
+            text="",
+            title=row["title"],
+            uri=row["uri"],
+            metadata=row["metadata"],
+            access=None if row["access"] is None else tuple(row["access"]),
+        ),
+        revision=row["revision"],
+        protected=row["protected"],
+        content_hash=row["content_hash"],
+        metadata_hash=row["metadata_hash"],
+        access_hash=row["access_hash"],
+        chunks=chunks,
+    )
