@@ -11,7 +11,7 @@ from argot.version_encoder import vector_settings
 from indexing.backup import BackupReport, write_backup
 from indexing.backup_reading import Backup
 from indexing.collection import engine_name, open_index, projection_of, spec_of
-from indexing.errors import IndexingError
+from indexing.errors import IndexingError, LiveIndexError
 from indexing.lock import hold_lock
 from indexing.placement import create_store
 from indexing.projection import FILE as PROJECTION_FILE
@@ -100,7 +100,8 @@ def restore(
         What was done.
 
     Raises:
-        IndexingError: the file is damaged, or a version is live.
+        IndexingError: the file is damaged.
+        LiveIndexError: a version is live.
         IndexLockedError: an ingestion is running.
     """
     paths = project.paths
@@ -108,7 +109,7 @@ def restore(
     with hold_lock(paths.ingest_lock, what=INGESTION), Backup.open(file) as backup:
         before = live_version(paths.indexes)
         if before is not None and not force:
-            raise IndexingError(
+            raise LiveIndexError(
                 f"a backup takes the place of a live index only if told so; {before} is live\n"
                 "hint: --force; the present version then stays, and `argot index rollback` returns"
             )

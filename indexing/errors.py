@@ -4,6 +4,7 @@ IndexingError
 ├── IndexLockedError    another process has the index open                 (exit code 5)
 ├── WrongEncoderError   the index was built by another encoder             (exit code 4)
 ├── DeleteGuardError    a run would remove more documents than allowed     (exit code 4)
+├── LiveIndexError      a live index would be replaced without being told   (exit code 4)
 ├── LeaseLostError      another worker has taken the source over           (exit code 5)
 ├── DiskFullError       too little free space to write without risk
 ├── NoIndexError        nothing is indexed yet
@@ -33,6 +34,10 @@ class WrongEncoderError(IndexingError):
 
 class DeleteGuardError(IndexingError):
     """A run would remove a larger share of a source than is allowed."""
+
+
+class LiveIndexError(IndexingError):
+    """A live index would be replaced, and nobody said that it may be."""
 
 
 class DiskFullError(IndexingError):

@@ -20,6 +20,7 @@ from indexing.errors import (
     DeleteGuardError,
     IndexingError,
     IndexLockedError,
+    LiveIndexError,
     WrongEncoderError,
 )
 from retriever.errors import MissingPrincipalError, RetrieverError
@@ -43,7 +44,7 @@ EXIT_CODES = (
     (TrainingInterruptedError, INTERRUPTED),
     (NoProjectError, NO_PROJECT),
     (IndexLockedError, LOCKED),
-    ((WrongEncoderError, DeleteGuardError, MissingPrincipalError), REFUSED),
+    ((WrongEncoderError, DeleteGuardError, LiveIndexError, MissingPrincipalError), REFUSED),
     (ArgotError, USAGE),
     ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
     (OSError, FAILED),

@@ -61,7 +61,7 @@ error; every command runs without a terminal and without questions.
 | 1 | a gate or a check failed |
 | 2 | usage or settings |
 | 3 | partly done: some documents failed and are listed |
-| 4 | refused for safety: delete guard, wrong encoder, missing principal |
+| 4 | refused for safety: delete guard, wrong encoder, missing principal, a live index in the way |
 | 5 | another process writes to it, such as a second `argot ingest` |
 | 10 | no project here |
 | 130 | interrupted; the same command goes on |

@@ -219,6 +219,8 @@ def test_a_backup_of_a_server_is_restored_into_a_folder_and_back(
     assert argot("index", "backup", file)[0] == 0
     wanted = contents(server, "argot-docs-0001-words")
     monkeypatch.delenv("ARGOT_INDEX__URL")
+    code, _, err = argot("index", "restore", file)
+    assert (code, "docs-0001-words is live" in err) == (4, True)
     code, _, err = argot("index", "restore", file, "--force")
     assert code == 0, err
     assert live_version(on_server / ".argot" / "indexes") == "docs-0002-words"
