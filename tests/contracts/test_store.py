@@ -78,6 +78,18 @@ def test_a_payload_is_replaced_without_its_vectors_and_absent_ids_are_passed_ove
     assert store.count(Eq("source", "moved")) == 1
 
 
+def test_points_are_read_by_id_as_a_scan_reads_them(store: VectorStore):
+    store.upsert([point(n) for n in range(4)])
+    scanned = {p.id: p for [p] in store.scan(batch_size=1)}
+    read = {p.id: p for p in store.read([point_id(2), point_id(77), point_id(0)])}
+    assert read.keys() == {point_id(0), point_id(2)}
+    for id_, found in read.items():
+        assert found.payload == scanned[id_].payload
+        assert found.sparse == scanned[id_].sparse
+        assert np.array_equal(found.dense, scanned[id_].dense)
+    assert store.read([]) == []
+
+
 def test_deleting_removes_points_and_forgives_absent_ones(store: VectorStore):
     store.upsert([point(n) for n in range(4)])
     store.delete([point_id(1), point_id(3), point_id(77)])
