@@ -31,9 +31,12 @@ def options(width: int) -> list[ReductionSettings]:
     """List what is tried for vectors of ``width`` dimensions, 8 or more; the first keeps all."""
     reduce = ReductionSettings
     half, quarter, eighth = width // 2, width // 4, width // 8
+    # With 8 bits each, less than an eighth of the bytes, what the engine adds included.
+    most = width * 4 // 9
     return [
         reduce(),
         *(reduce(dimensions=kept) for kept in (half, quarter, eighth)),
+        *(reduce(dimensions=kept, projection="svd") for kept in (half, quarter, eighth)),
         *(reduce(dimensions=kept, projection="pca") for kept in (half, quarter, eighth)),
         *(reduce(dimensions=kept, projection="whitening") for kept in (half, quarter)),
         *(reduce(storage=storage) for storage in ("f16", "turbo16", "turbo8")),
@@ -41,12 +44,14 @@ def options(width: int) -> list[ReductionSettings]:
         *(reduce(quantization=codes) for codes in ("binary", "product")),
         *(reduce(two_stage=small) for small in (quarter, eighth)),
         *(reduce(dimensions=kept, storage="turbo8") for kept in (half, quarter)),
+        reduce(dimensions=most, projection="svd", storage="turbo8"),
+        reduce(dimensions=most, projection="svd", storage="turbo8", two_stage=eighth),
+        reduce(dimensions=quarter, projection="svd", storage="f16"),
+        reduce(dimensions=quarter, projection="svd", storage="turbo8"),
+        reduce(dimensions=quarter, projection="svd", storage="turbo8", quantization="tq4"),
+        reduce(dimensions=eighth, projection="svd", storage="turbo8"),
         reduce(dimensions=half, projection="pca", storage="turbo8"),
-        reduce(dimensions=half, projection="pca", storage="turbo8", two_stage=eighth),
-        reduce(dimensions=quarter, projection="pca", storage="f16"),
         reduce(dimensions=quarter, projection="pca", storage="turbo8"),
-        reduce(dimensions=quarter, projection="pca", storage="turbo8", quantization="tq4"),
-        reduce(dimensions=eighth, projection="pca", storage="turbo8"),
     ]
 
 

@@ -64,7 +64,7 @@ class IndexChoice:
     """Keep that many of each vector; None keeps all."""
 
     projection: ProjectionKind = "none"
-    """``pca`` or ``whitening``: fitted on the corpus; the first dimensions then hold the most."""
+    """``svd``, ``pca`` or ``whitening``, fitted on the corpus: the first dimensions hold most."""
 
     storage: Storage = "f32"
     """Bytes of a stored dimension: 4, 2 with ``f16`` or ``turbo16``, 1 with ``turbo8``."""

@@ -29,7 +29,7 @@ TEMPLATE = """\
 [index]
 # `argot index tune` tries these on your own vectors and judged queries.
 # dimensions = 256            # keep that many of each vector; default: all
-# projection = "none"         # pca or whitening: fitted on the corpus before dimensions are dropped
+# projection = "none"         # svd, pca or whitening: fitted on the corpus before any are dropped
 # storage = "f32"             # f16 and turbo16 take half of the disk, turbo8 a quarter
 # quantization = "none"       # int8, tq4, tq2, tq1, binary or product: search smaller codes first
 # two_stage = 128             # search the first so many dimensions first; default: all

@@ -49,7 +49,8 @@ def fit_projection(
 
     Args:
         sample: Vectors of the corpus, ``[N, D]``.
-        kind: ``pca`` or ``whitening``.
+        kind: ``svd``, ``pca`` or ``whitening``; the first leaves the mean where it is, so that of
+            all maps to W dimensions it loses the least of the sample's inner products.
         dimensions: W, in [1, D]; None: D.
 
     Returns:
@@ -61,6 +62,7 @@ def fit_projection(
     Source:
         Su et al. 2021, Whitening Sentence Representations, arXiv:2103.15316, with W as its k. Two
         differences: the vectors are scaled to unit norm afterwards, and ``pca`` leaves the spread.
+        ``svd``: Eckart and Young 1936.
     """
     count, full = sample.shape
     width = full if dimensions is None else dimensions
@@ -72,6 +74,8 @@ def fit_projection(
             "has grown"
         )
     mean = sample.mean(axis=0, dtype=np.float64)
+    if kind == "svd":
+        mean = np.zeros_like(mean)
     centred = sample - mean
     variances, columns = np.linalg.eigh(centred.T @ centred / count)  # ascending
     variances, rows = variances[::-1][:width], columns.T[::-1][:width]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-ProjectionKind = Literal["none", "pca", "whitening"]
+ProjectionKind = Literal["none", "svd", "pca", "whitening"]
 Storage = Literal["f32", "f16", "turbo16", "turbo8"]
 Quantization = Literal["none", "int8", "tq4", "tq2", "tq1", "binary", "product"]
 
@@ -25,8 +25,9 @@ class ReductionSettings:
     """Keep the first so many, of the encoder's or of the projection's; None keeps all."""
 
     projection: ProjectionKind = "none"
-    """``pca`` turns vectors so that the first dimensions hold the most; ``whitening`` also gives
-    each dimension the same spread. Fitted on a sample of the corpus."""
+    """``svd`` turns vectors so that the first dimensions hold the most of their cosines; ``pca``
+    subtracts their mean first; ``whitening`` also gives each dimension the same spread. Fitted on a
+    sample of the corpus."""
 
     storage: Storage = "f32"
     """Of the stored vectors: 4 bytes a dimension, 2 (``f16``, ``turbo16``) or 1 (``turbo8``)."""

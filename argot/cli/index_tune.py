@@ -64,7 +64,7 @@ def command(
 ) -> int:
     """Find the smallest vectors that search as well as the whole ones.
 
-    Tries truncation, PCA, whitening, smaller storage, quantization and two-stage search on the
+    Tries truncation, SVD, PCA, whitening, smaller storage, quantization and two-stage search on the
     vectors of the index, with your judged queries. Prints nDCG@10, bytes on disk and latency of
     each, which are on the Pareto front, and the smallest that keeps enough of the quality. Nothing
     is encoded but the queries, and the index stays as it is.

@@ -68,7 +68,7 @@ def test_tuning_measures_every_option_draws_and_writes_the_choice(folder: Path, 
     assert code == 0
     by_name = {option["name"]: option for option in found["options"]}
     full, chosen = by_name["64, f32"], by_name[found["chosen"]]
-    assert len(by_name) == 28
+    assert len(by_name) == 33
     assert {"pca 16, turbo8", "whitening 32, f32", "64, f32, tq4 x3", "64, f32, first 8 x3"} <= {
         *by_name
     }

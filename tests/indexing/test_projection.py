@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from encoder.base import FloatArray
+from encoder.truncation import truncate
 from indexing.errors import IndexingError
 from indexing.projection import FILE, fit_projection, read_projection, write_projection
+from indexing.reduction_settings import ProjectionKind
 
 FULL = 24
 
@@ -32,6 +34,19 @@ def test_pca_to_a_few_dimensions_keeps_neighbours_that_truncation_loses():
 
     reduced = overlap(pca.apply(documents), pca.apply(queries))
     assert reduced > overlap(documents[:, :6], queries[:, :6]) + 0.1
+
+
+def test_svd_loses_less_of_the_cosines_than_truncation_and_pca_to_as_few_dimensions():
+    documents, queries = corpus(), corpus(20, seed=1)
+    true = queries @ documents.T
+
+    def error(kind: ProjectionKind) -> float:
+        turned = fit_projection(documents, kind=kind, dimensions=6)
+        return float(np.abs(turned.apply(queries) @ turned.apply(documents).T - true).mean())
+
+    truncated, asked = truncate(documents, 6), truncate(queries, 6)
+    assert error("svd") < 0.2 * float(np.abs(asked @ truncated.T - true).mean())
+    assert error("svd") < 0.2 * error("pca")
 
 
 def test_projected_vectors_have_unit_norm_and_the_asked_width():

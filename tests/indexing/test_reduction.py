@@ -110,7 +110,7 @@ def test_a_version_of_an_earlier_release_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"projection": "ica"}, "`projection` must be one of none, pca, whitening; got 'ica'"),
+        ({"projection": "ica"}, "`projection` must be one of none, svd, pca, whitening; got 'ica'"),
         ({"storage": "f8"}, "`storage` must be one of f32"),
         ({"quantization": "tq3"}, "`quantization` must be one of none"),
         ({"dimensions": 0}, "at least 1; got 0"),
