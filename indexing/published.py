@@ -20,7 +20,7 @@ from indexing.disk import DiskGuard, allocated_bytes
 from indexing.errors import StoreError
 from indexing.lock import HeldLock
 from indexing.reader_leases import living_leases, take_lease
-from indexing.stores.base import CollectionSpec
+from indexing.stores.base import VectorStore
 from indexing.stores.edge_copies import left_out, settle_copy
 
 logger = logging.getLogger(__name__)
@@ -59,12 +59,12 @@ class PublishedCopies:
         self._marker.touch()
         sync_folder(self.directory)
 
-    def publish(self, *, spec: CollectionSpec, points: int, disk: DiskGuard) -> None:
-        """Copy the shard for readers. Only who holds the shard's lock may, with all flushed.
+    def publish(self, store: VectorStore, *, disk: DiskGuard) -> None:
+        """Copy the shard for readers.
 
         Args:
-            spec: What the collection holds.
-            points: How many points the shard holds; the copy must have as many.
+            store: The shard's, open for writing. It is flushed first: what opening it replayed from
+                the log is in no file before, and a copy without it would have halves of points.
             disk: Guards the disk.
 
         Raises:
@@ -72,6 +72,8 @@ class PublishedCopies:
             DiskFullError: There is no room for it.
         """
         shard = self.directory / "shard"
+        store.flush()
+        points = store.count()
         disk.require(allocated_bytes(shard), purpose="publish a copy for readers")
         self._folder.mkdir(exist_ok=True)
         number = (self.newest() or 0) + 1
@@ -79,7 +81,7 @@ class PublishedCopies:
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             copy_folder(shard, unfinished / "shard", leave_out=left_out)
-            found = settle_copy(unfinished / "shard", spec=spec)
+            found = settle_copy(unfinished / "shard", spec=store.spec)
             if found != points:
                 raise StoreError(f"the copy {unfinished} must have {points} points; got {found}")
             sync_folder(unfinished)

@@ -133,8 +133,6 @@ class PublishingStore:
         self._closed = True
         try:
             if self._changed and not self._failed:
-                if not self._flushed:
-                    self.flush()
                 self._publish()
         finally:
             self._store.close()
@@ -166,7 +164,7 @@ class PublishingStore:
     def _publish(self, *, began: float | None = None) -> None:
         began = monotonic() if began is None else began
         try:
-            self._copies.publish(spec=self.spec, points=self._store.count(), disk=self._disk)
+            self._copies.publish(self._store, disk=self._disk)
             self._changed = False
         except (IndexingError, OSError) as error:
             logger.warning("readers keep the state they have: %s", error)
@@ -195,4 +193,4 @@ def catch_up(directory: Path, *, spec: CollectionSpec) -> None:
         except IndexLockedError:
             return
         with store:
-            copies.publish(spec=spec, points=store.count(), disk=DiskGuard(directory))
+            copies.publish(store, disk=DiskGuard(directory))

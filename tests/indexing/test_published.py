@@ -191,12 +191,13 @@ def test_reading_leaves_every_byte_of_a_copy_as_it_was(indexes: Path):
     assert checksums(folder) == before
 
 
-def killed_while_writing(indexes: Path) -> None:
+def killed_while_writing(indexes: Path, *, flushed: bool = True) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
         "import test_published as t; from indexing.collection import open_index\n"
         "index = open_index(Path(sys.argv[1]))\n"
-        "index.store.upsert(t.points(range(5), text='second')); index.store.flush()\n"
+        "index.store.upsert(t.points(range(5), text='second'))\n"
+        f"if {flushed}: index.store.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     here = Path(__file__).parent
@@ -209,6 +210,28 @@ def test_what_a_killed_writer_had_written_the_next_reader_publishes(indexes: Pat
     with open_published(indexes) as reader:
         assert "second 0" in texts(reader.store)
     assert copies_in(indexes) == ["3"]
+
+
+def check_whole(store: VectorStore) -> None:
+    """Each of the twenty points has the vector of its text, five of the second text."""
+    found = sorted((point for batch in store.scan() for point in batch), key=lambda p: p.id)
+    expected = [*points(range(5), text="second"), *points(range(5, 20))]
+    for point, wanted in zip(found, expected, strict=True):
+        assert (point.id, point.payload["text"]) == (wanted.id, wanted.payload["text"])
+        assert np.allclose(point.dense, wanted.dense, atol=1e-4)
+
+
+def test_what_only_the_log_of_a_killed_writer_held_is_published_whole(indexes: Path):
+    killed_while_writing(indexes, flushed=False)
+    with open_published(indexes) as reader:
+        check_whole(reader.store)
+
+
+def test_a_writer_that_writes_nothing_publishes_what_it_replayed(indexes: Path):
+    killed_while_writing(indexes, flushed=False)
+    open_index(indexes).close()
+    with open_published(indexes) as reader:
+        check_whole(reader.store)
 
 
 def test_after_a_killed_writer_a_reader_does_not_wait_for_the_next_one(indexes: Path):
@@ -260,7 +283,7 @@ def test_without_any_copy_nor_room_for_one_the_index_itself_is_read(
     copies = PublishedCopies(indexes / copies_parent(indexes))
     copies.folder_of(2).rename(indexes / "elsewhere")
 
-    def full(self: PublishedCopies, **_: object) -> None:
+    def full(self: PublishedCopies, *_: object, **_options: object) -> None:
         raise DiskFullError(f"no room in {self.directory}")
 
     monkeypatch.setattr(PublishedCopies, "publish", full)

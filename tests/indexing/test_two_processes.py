@@ -68,7 +68,6 @@ class Side:
         return self._errors.read_text()
 
 
-# A hundred once found a point with the vector of another round: see decision 0018.
 ROUNDS = int(os.environ.get("ARGOT_TWO_PROCESSES_ROUNDS", "8"))
 
 
