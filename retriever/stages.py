@@ -32,7 +32,7 @@ class Expansion:
     """Other wordings, each searched like the query itself; the rankings are fused."""
 
     passages: tuple[str, ...] = ()
-    """Texts such as would answer it (HyDE); encoded as documents, their mean joins the query's vector."""
+    """Texts that might answer it (HyDE), encoded as documents: their mean joins the query's vector."""
 
 
 class QueryExpander(Protocol):
