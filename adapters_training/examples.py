@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from adapters_training.errors import TrainingTextError
 from adapters_training.training_text import TrainingText
 from encoder.instructions import clean
+from encoder.prompting import special_affixes
 
 Tokens = npt.NDArray[np.int64]
 
@@ -187,15 +188,6 @@ def cut_spans(
         first = last
     if first < len(spans):
         yield first, len(spans)
-
-
-def special_affixes(tokenizer: PreTrainedTokenizerFast) -> tuple[Tokens, Tokens]:
-    """Find the special tokens that a tokenizer puts before and after a text."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a")["input_ids"]
-    start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-    prefix, suffix = whole[:start], whole[start + len(bare) :]
-    return np.asarray(prefix, dtype=np.int64), np.asarray(suffix, dtype=np.int64)
 
 
 def _token_ids(texts: Iterable[str], tokenizer: PreTrainedTokenizerFast) -> Iterator[list[int]]:

@@ -1,7 +1,6 @@
-"""What a model wrote, made a query, and the reasons why it is none. No model and no corpus needed.
+"""The reasons why what a model wrote is no query. No model and no corpus needed.
 
-Nothing here knows a language but the labels and turns of phrase of `LABEL` and `MENTIONS_PASSAGE`,
-which are English.
+Nothing here knows a language but the turns of phrase of `MENTIONS_PASSAGE`, which are English.
 """
 
 import re
@@ -9,36 +8,19 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-NUMBERING = re.compile(r"^\s*(?:[-*\u2022\u2013]+|\(?\d{1,2}[.):])\s+")
-LABEL = re.compile(r"^\W*(?:question|query|search query|q)\s*\d*\s*:\W*\s", re.IGNORECASE)
-QUOTES = "\"'`\u201c\u201d\u201e\u201a\u2018\u2019\u00ab\u00bb*_ \t"
+from encoder.line_cleaning import normalize, repeats_itself
+
 MENTIONS_PASSAGE = re.compile(
     r"\b(?:this|the|that) (?:(?:above|following|given) )?"
     r"(?:passage|text|paragraph|excerpt|(?:text|passage) above)\b",
     re.IGNORECASE,
 )
-WORD = re.compile(r"\w+")
 MIN_LETTERS = 4
 MAX_CHARS = 300
 COPIED_WORDS = 6
 COPIED_CHARS = 30
-LOOPING_WORDS = 8
 SCRIPT_SHARE = 0.05
 STEM_CHARS = 6
-
-
-def tidy(line: str) -> str:
-    """Take numbering, labels such as "Question:" and quotation marks off a line."""
-    line = " ".join(line.split())
-    before = None
-    while line != before:
-        before = line
-        line = LABEL.sub("", NUMBERING.sub("", line)).strip()
-        stripped = line.strip(QUOTES)
-        # Quotation marks inside, or at one end alone, belong to the text.
-        if line[:1] != stripped[:1] and line[-1:] != stripped[-1:]:
-            line = stripped
-    return line
 
 
 def why_unfit(query: str, passage: str, *, prompted: Iterable[str]) -> str | None:
@@ -49,24 +31,18 @@ def why_unfit(query: str, passage: str, *, prompted: Iterable[str]) -> str | Non
         passage: What it was written for.
         prompted: The instruction and the queries of the prompt's examples.
     """
-    words = WORD.findall(query.casefold())
     plain, where = normalize(query), normalize(passage)
     reasons = {
         "empty": not plain,
         "too short": sum(character.isalpha() for character in query) < MIN_LETTERS,
         "too long": len(query) > MAX_CHARS,
-        "repeats itself": len(words) >= LOOPING_WORDS and len(set(words)) * 2 < len(words),
+        "repeats itself": repeats_itself(query),
         "echoes the prompt": any(_echoes(plain, normalize(text)) for text in prompted),
         "speaks of the passage": MENTIONS_PASSAGE.search(query) is not None,
         "copies the passage": _is_long(plain) and plain in where,
         "other script": not _scripts_fit(query, passage),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
-
-
-def normalize(text: str) -> str:
-    """Bring texts that differ in case, punctuation and spaces alone to one form."""
-    return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def generic_queries(queries: Sequence[str], owners: Sequence[int]) -> set[int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from transformers import PreTrainedTokenizerFast
 
 from adapters_training.synthetic_settings import SyntheticSettings
-from encoder.instructions import clean
+from encoder.prompting import readable, write_chat
 
 Example = tuple[str, str]
 """A query and the passage that answers it."""
@@ -62,21 +62,6 @@ def make_prompt(
     return _chat(tokenizer, shown, instruction=settings.instruction)
 
 
-def readable(
-    tokenizer: PreTrainedTokenizerFast, passages: Sequence[str], *, max_tokens: int
-) -> list[str]:
-    """Cut passages to what the model reads, and take out what is spelled like a special token."""
-    specials = [token for token in tokenizer.all_special_tokens if token]
-    texts = [_without(clean(passage), specials).strip() for passage in passages]
-    if not texts:
-        return []
-    encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    return [
-        text[: spans[max_tokens - 1][1]] if len(spans) > max_tokens else text
-        for text, spans in zip(texts, encoded["offset_mapping"], strict=True)
-    ]
-
-
 def _chat(
     tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], *, instruction: str
 ) -> Prompt:
@@ -88,14 +73,7 @@ def _chat(
         turns += [ask(passage), {"role": "assistant", "content": query}]
 
     def prompt(passage: str) -> str:
-        return str(
-            tokenizer.apply_chat_template(
-                [*turns, ask(passage)],
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,  # read by the templates of models that would think first
-            )
-        )
+        return write_chat(tokenizer, [*turns, ask(passage)])
 
     return prompt
 
@@ -110,9 +88,3 @@ def _plain(examples: Sequence[Example]) -> Prompt:
 
 def _on_one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _without(text: str, specials: Sequence[str]) -> str:
-    for token in specials:
-        text = text.replace(token, " ")
-    return text

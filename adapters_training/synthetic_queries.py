@@ -14,15 +14,16 @@ import torch
 from transformers import PreTrainedModel
 
 from adapters_training.errors import TrainingInterruptedError, TrainingPairsError
-from adapters_training.generation import continue_prompts
 from adapters_training.interruption import stop_requests
-from adapters_training.query_prompt import BUILT_IN_EXAMPLES, Example, make_prompt, readable
+from adapters_training.query_prompt import BUILT_IN_EXAMPLES, Example, make_prompt
 from adapters_training.randomness import derive_seed
-from adapters_training.sampling import Sampling
 from adapters_training.synthetic_settings import SyntheticSettings
 from adapters_training.written_lines import Lines, WrittenLines, digest
 from adapters_training.written_queries import WrittenQueries, clean_lines
+from encoder.generation import continue_prompts
 from encoder.loading import Decoder
+from encoder.prompting import readable
+from encoder.sampling import Sampling
 
 MIN_PASSAGE_LETTERS = 40
 WEIGHTS_IN_DIGEST = 256

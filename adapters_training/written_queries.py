@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters_training.query_cleaning import generic_queries, normalize, tidy, why_unfit
+from adapters_training.query_cleaning import generic_queries, why_unfit
 from adapters_training.written_lines import Lines
+from encoder.line_cleaning import normalize, tidy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,8 +144,11 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 @contextmanager
-def errors_of_settings() -> Iterator[None]:
+def errors_of_settings(*, table: str = "[encoder]") -> Iterator[None]:
     """Turn what a wrong setting or a missing library raises into what the user can act on.
+
+    Args:
+        table: Where the setting is.
 
     Raises:
         SettingsError: in place of it.
@@ -154,8 +157,8 @@ def errors_of_settings() -> Iterator[None]:
         yield
     except ImportError as exc:
         raise SettingsError(
-            f"encoding with a model needs torch and transformers: {exc}\n"
+            f"using a model needs torch and transformers: {exc}\n"
             "hint: pip install 'argot-search[encode]', or search by words: --mode sparse"
         ) from exc
     except (ValueError, RuntimeError) as exc:  # torch: no such device, not enough memory
-        raise SettingsError(f"[encoder]: {exc}") from exc
+        raise SettingsError(f"{table}: {exc}") from exc

@@ -1,7 +1,7 @@
 """Measure a project's index; or any encoder on judged documents, scored pairs or tagged words."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -12,8 +12,9 @@ import numpy as np
 from argot.ingest_progress import Progress
 from argot.ingestion import ingest
 from argot.paths import ProjectPaths
-from argot.searching import open_search
+from argot.searching import StagesFor, open_search
 from argot.settings import EncoderChoice, IndexChoice, ProjectSettings
+from argot.stages import Stages
 from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder
 from retriever.evaluation import DEFAULT_METRICS, EvaluationReport, evaluate
@@ -47,12 +48,16 @@ def evaluate_searcher(
     judgements: Judgements,
     *,
     mode: Mode | None = None,
+    rerank: str | None = None,
+    expand: str | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     principals: Sequence[str] | None = None,
 ) -> EvaluationReport:
     """Measure an open index; a document counts by its best chunk."""
     return evaluate(
-        lambda queries: searcher.rank_documents(queries, mode=mode, principals=principals),
+        lambda queries: searcher.rank_documents(
+            queries, mode=mode, rerank=rerank, expand=expand, principals=principals
+        ),
         judgements,
         rng=np.random.default_rng(SEED),
         metrics=metrics,
@@ -63,50 +68,53 @@ def evaluate_collection(
     folder: Path,
     *,
     dense: DenseEncoder | None,
-    modes: Sequence[Mode],
+    searches: Mapping[str, SearchSettings],
+    stages_for: StagesFor = lambda _: Stages(),
     split: str = "test",
     dimensions: int | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
-    search: SearchSettings | None = None,
     language: str = "english",
     progress: Progress | None = None,
-) -> dict[Mode, Evaluation]:
-    """Index a BEIR folder in a throw-away index and measure it in one or several modes.
+) -> dict[str, Evaluation]:
+    """Index a BEIR folder in a throw-away index and measure it, searched in one or several ways.
 
     Args:
         folder: ``corpus.jsonl``, ``queries.jsonl`` and qrels.
         dense: Any encoder; None: words only.
-        modes: At least one.
+        searches: Mode, depth, fusion and stages of each way, by any name.
+        stages_for: Names the second stages that these may ask for.
         split: Of the qrels.
         dimensions: Truncate the vectors to so many.
         metrics: Names such as ``ndcg@10``.
-        search: Depth and fusion; None: the defaults.
         language: For stop words and stems.
         progress: Told how far indexing has come.
 
     Returns:
-        A measurement for each mode. Each counts the whole time of indexing.
+        A measurement for each way, by its name. Each counts the whole time of indexing.
     """
     judgements = read_beir(folder, split=split)
     settings = ProjectSettings(
         encoder=EncoderChoice(),
         sources=(SourceSettings(name="beir", path=folder, type="jsonl"),),
         index=IndexChoice(dimensions=dimensions, language=language),
-        search=search or SearchSettings(),
     )
     with tempfile.TemporaryDirectory(prefix="argot-eval-") as scratch:
         paths = ProjectPaths(Path(scratch))
         began = monotonic()
         done = ingest(paths, settings, dense=dense, progress=progress)
         indexed = monotonic() - began
-        results: dict[Mode, Evaluation] = {}
-        for mode in modes:
+        results: dict[str, Evaluation] = {}
+        for name, search in searches.items():
             began = monotonic()
             with open_search(
-                paths, settings=settings.search, load_dense=lambda _: dense, mode=mode
+                paths,
+                settings=search,
+                access=settings.access,
+                load_dense=lambda _: dense,
+                stages_for=stages_for,
             ) as session:
-                report = evaluate_searcher(session.searcher, judgements, mode=mode, metrics=metrics)
-            results[mode] = Evaluation(
+                report = evaluate_searcher(session.searcher, judgements, metrics=metrics)
+            results[name] = Evaluation(
                 report, done.added, len(done.failed), indexed, monotonic() - began
             )
     return results

@@ -20,6 +20,7 @@ from indexing.published_reader import open_published
 from indexing.step_report import StepReport, TellStep
 from indexing.switching import go_live
 from indexing.versions import IndexVersion, previous_version, read_version
+from retriever.access import NO_TENANTS
 from retriever.search import Searcher
 from retriever.settings import Mode
 
@@ -180,7 +181,7 @@ def _judged(
     mode: Mode | None = "dense" if questions.made_up and vectors else None
     found = {}
     for version in (new, live):
-        with _searcher(project, version, mode=mode) as searcher:
+        with _searcher(project, version, mode=mode, asked=bool(principals)) as searcher:
             found[version.name] = evaluate_searcher(
                 searcher, questions.judgements, metrics=METRICS, principals=list(principals) or None
             )
@@ -188,7 +189,9 @@ def _judged(
 
 
 @contextmanager
-def _searcher(project: Project, version: IndexVersion, *, mode: Mode | None) -> Iterator[Searcher]:
+def _searcher(
+    project: Project, version: IndexVersion, *, mode: Mode | None, asked: bool
+) -> Iterator[Searcher]:
     paths, settings = project.paths, project.settings
     with open_published(paths.indexes, version=version.name, server=settings.server) as index:
         usable = mode or usable_mode(settings.search.mode, index)
@@ -197,4 +200,6 @@ def _searcher(project: Project, version: IndexVersion, *, mode: Mode | None) -> 
             sparse=Bm25Encoder(Bm25Settings(**version.bm25)),
             dense=None if usable == "sparse" else project.encoder_of(version),
             settings=replace(settings.search, mode=usable),
+            # asked by nobody, the gate compares the whole versions; it shows no text
+            access=settings.access if asked else NO_TENANTS,
         )

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from argot.carrying import carry_over
 from argot.errors import SettingsError
 from argot.ingest_progress import Progress, ProgressSum
 from argot.paths import ProjectPaths
@@ -23,7 +24,7 @@ from indexing.pipeline import sync
 from indexing.preview import preview
 from indexing.report import SyncReport, merge_reports
 from indexing.switching import go_live
-from indexing.target import Target
+from indexing.target import Chunker, Target
 from indexing.versions import live_version
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def ingest(
     *,
     dense: DenseEncoder | None,
     sources: Sequence[SourceSettings] | None = None,
+    connectors: Sequence[Connector] | None = None,
+    chunker: Chunker | None = None,
     options: SyncOptions | None = None,
     rebuild: bool = False,
     progress: Progress | None = None,
@@ -50,6 +53,8 @@ def ingest(
         settings: Its settings; those of an existing version win over changed ones.
         dense: The project's encoder; None: words only.
         sources: Some of the project's; None: all.
+        connectors: What reads each of `sources`; None: what they are configured as.
+        chunker: Cuts the documents in place of ours.
         options: How each source is synced.
         rebuild: Fill a new version with the current settings and encoder, and let it answer when
             it is complete; until then the old one does.
@@ -78,7 +83,7 @@ def ingest(
             "hint: add [[sources]] with `name` and `path`, or give a path: `argot ingest DIR`"
         )
     options = options or SyncOptions()
-    connectors = [connect(source) for source in chosen]
+    connectors = connectors or [connect(source) for source in chosen]
     paths.make_state()
     workers = bool(settings.server.url) and not rebuild
     if workers and live_version(paths.indexes) is None:
@@ -89,15 +94,17 @@ def ingest(
         index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
         with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
             check_catalog(catalog, index)
+            target = replace(target_of(index, dense), chunker=chunker)
             reports = sync_all(
                 list(zip(chosen, connectors, strict=True)),
                 catalog=catalog,
-                target=target_of(index, dense),
+                target=target,
                 options=options,
                 progress=progress,
                 leases=catalog.leases() if workers else None,
             )
             if rebuild and before is not None:
+                carry_over(catalog, before=before, target=target)
                 check_losses(catalog, before=before, after=index.version.name, options=options)
         if rebuild:
             go_live(paths.indexes, index.version.name, server=settings.server)

@@ -1,16 +1,10 @@
 """The LangChain classes as users build them: from a project or a model folder."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from argot.encoders import load_encoder
-from argot.paths import ProjectPaths
-from argot.searching import OpenSearch, open_search
-from argot.settings import load_settings
-from argot.version_encoder import encoder_choice
+from argot.project import Project
 from encoder.base import DenseEncoder
-from indexing.versions import IndexVersion
 from retriever import langchain as base
 from retriever.settings import Mode
 
@@ -43,38 +37,8 @@ class ArgotRetriever(base.ArgotRetriever):
             NoIndexError: nothing is indexed yet.
             WrongEncoderError: the project's encoder is not the one the index was built with.
         """
-        paths = ProjectPaths(Path(path).expanduser().resolve())
-        settings = load_settings(paths.root)
-        search = open_search(
-            paths,
-            settings=settings.search,
-            load_dense=partial(_load_encoder, paths),
-            mode=mode,
-            server=settings.server,
-            follow=follow,
-        )
+        search = Project.open(path).search_session(mode=mode, follow=follow)
         return cls.over(search, mode=mode, **options)
-
-    @classmethod
-    def over(cls, search: OpenSearch, **options: Any) -> Self:  # noqa: ANN401
-        """Make a retriever of an open search; closing it, or a wrong option, closes the search."""
-        try:
-            return cls(
-                searcher=search.searcher,
-                on_close=search.close,
-                on_refresh=search.refresh,
-                **options,
-            )
-        except BaseException:
-            search.close()
-            raise
-
-
-def _load_encoder(paths: ProjectPaths, version: IndexVersion) -> DenseEncoder | None:
-    # What argot.toml says now, not when the retriever was made: a refresh may need another one.
-    configured = load_settings(paths.root).encoder
-    choice = encoder_choice(version, configured=configured, indexes=paths.indexes)
-    return load_encoder(choice, paths)
 
 
 class ArgotEmbeddings(base.ArgotEmbeddings):

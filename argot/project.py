@@ -1,15 +1,18 @@
 """A project: a folder with argot.toml, and everything that can be done with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from argot.encoders import load_encoder, load_encoder_with_generator
 from argot.errors import SettingsError
+from argot.loaded_models import LoadedModels
 from argot.paths import ProjectPaths
-from argot.searching import OpenSearch, open_search
+from argot.searching import OpenSearch, Searched, open_search
 from argot.settings import EncoderChoice, ProjectSettings, load_settings
+from argot.stage_settings import asks_language_model
+from argot.stages import StageModels, Stages
 from argot.version_encoder import encoder_choice, with_model
 from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder
@@ -18,10 +21,11 @@ from retriever.settings import Mode
 
 if TYPE_CHECKING:
     from argot.ingest_progress import Progress
-    from argot.langchain import ArgotRetriever
+    from encoder.loading import Decoder
     from encoder.shared_weights import EncoderWithGenerator
     from indexing.options import SyncOptions
     from indexing.report import SyncReport
+    from retriever.langchain import ArgotRetriever
 
 
 class Project:
@@ -30,7 +34,10 @@ class Project:
     def __init__(self, root: Path, settings: ProjectSettings) -> None:
         self.paths = ProjectPaths(root)
         self.settings = settings
-        self._loaded: tuple[EncoderChoice, DenseEncoder | None] | None = None
+        self._models = LoadedModels(self.paths)
+        self._stage_models = StageModels(
+            settings.stages, paths=self.paths, hardware=settings.encoder
+        )
 
     @classmethod
     def open(cls, path: str | Path = ".") -> Self:
@@ -53,26 +60,49 @@ class Project:
 
     @encoder.setter
     def encoder(self, dense: DenseEncoder | None) -> None:
-        self._loaded = self.settings.encoder, dense
+        self._models.give(self.settings.encoder, dense)
 
     def choose_encoder(self, model: str | None) -> EncoderChoice:
         """Choose an encoder by name or folder, on the project's hardware; None: the project's."""
         configured = self.settings.encoder
         return configured if model is None else with_model(configured, model)
 
-    def load(self, choice: EncoderChoice) -> DenseEncoder | None:
+    def load(self, choice: EncoderChoice, *, with_generator: bool = False) -> DenseEncoder | None:
         """Load an encoder; it is kept until another one is loaded, so memory holds one."""
-        if self._loaded is None or self._loaded[0] != choice:
-            self._loaded = None
-            self._loaded = choice, load_encoder(choice, self.paths)
-        return self._loaded[1]
+        return self._models.encoder(choice, with_generator=with_generator)
 
-    def encoder_of(self, version: IndexVersion) -> DenseEncoder | None:
+    def _choice_of(self, version: IndexVersion) -> EncoderChoice:
+        # What argot.toml says now: a search that is open may meet an encoder that was set since.
+        configured = load_settings(self.paths.root).encoder
+        return encoder_choice(version, configured=configured, indexes=self.paths.indexes)
+
+    def encoder_of(
+        self, version: IndexVersion, *, with_generator: bool = False
+    ) -> DenseEncoder | None:
         """Load the encoder to open an index version with; see `argot.version_encoder`."""
-        indexes, configured = self.paths.indexes, self.settings.encoder
-        return self.load(encoder_choice(version, configured=configured, indexes=indexes))
+        return self.load(self._choice_of(version), with_generator=with_generator)
 
-    def _encoder_of_live(self) -> DenseEncoder | None:
+    def generator_of(self, version: IndexVersion) -> "Decoder":
+        """Load the language model that a version's encoder was made of."""
+        return self._models.generator(self._choice_of(version))
+
+    def language_model_of(self, version: IndexVersion) -> "Decoder":
+        """Load the language model that `[stages]` names, else what `generator_of` gives."""
+        return self._stage_models.language_model(partial(self.generator_of, version))
+
+    def stages_for(self, searched: Callable[[], Searched]) -> Stages:
+        """Name the second stages of searches; each is loaded when it is first used."""
+
+        def encoder() -> DenseEncoder | None:
+            version, loaded = searched()
+            return self.encoder_of(version) if loaded is None else loaded
+
+        return self._stage_models.stages(
+            encoder=encoder, base=lambda: self.generator_of(searched()[0])
+        )
+
+    def encoder_of_live(self) -> DenseEncoder | None:
+        """Load the encoder of the live version; before there is one, the project's."""
         name = live_version(self.paths.indexes)
         if name is None:
             return self.encoder
@@ -81,12 +111,9 @@ class Project:
     def load_with_generator(self) -> "EncoderWithGenerator":
         """Load encoder and base model over one copy of the weights; the project encodes with it.
 
-        Raises:
-            SettingsError: no model is chosen.
+        Raises SettingsError where no model is chosen.
         """
-        pair = load_encoder_with_generator(self.settings.encoder, self.paths)
-        self.encoder = pair.encoder
-        return pair
+        return self._models.with_generator(self.settings.encoder)
 
     def ingest(
         self,
@@ -121,7 +148,7 @@ class Project:
         return ingest(
             self.paths,
             self.settings,
-            dense=self.encoder if rebuild else self._encoder_of_live(),
+            dense=self.encoder if rebuild else self.encoder_of_live(),
             sources=self._chosen(sources),
             options=self._options(retry_failed, max_delete_fraction),
             rebuild=rebuild,
@@ -189,21 +216,39 @@ class Project:
         return SourceSettings(name=str(path), path=path)
 
     def search_session(
-        self, *, mode: Mode | None = None, k: int | None = None, follow: bool = True
+        self,
+        *,
+        mode: Mode | None = None,
+        k: int | None = None,
+        rerank: str | None = None,
+        expand: str | None = None,
+        follow: bool = True,
     ) -> OpenSearch:
         """Open the live index for searching; close it, or use it in a ``with``.
 
         Args:
             mode: ``sparse`` loads no model; None: as configured.
             k: Hits of a search that does not say; None: as configured.
+            rerank: Second stage of a search that does not say; None: as configured.
+            expand: Stage that widens the query of a search that does not say. A language model
+                that every search asks shares the encoder's weights in memory.
             follow: Find what is ingested from now on; False: stay with the present state until
                 `OpenSearch.refresh`.
         """
-        settings = self.settings.search
+        configured = self.settings.search
+        settings = replace(
+            configured,
+            k=configured.k if k is None else k,
+            rerank=configured.rerank if rerank is None else rerank,
+            expand=configured.expand if expand is None else expand,
+        )
+        shares = asks_language_model(settings) and not self.settings.stages.language_model
         return open_search(
             self.paths,
-            settings=settings if k is None else replace(settings, k=k),
-            load_dense=self.encoder_of,
+            settings=settings,
+            access=self.settings.access,
+            load_dense=partial(self.encoder_of, with_generator=shares),
+            stages_for=self.stages_for,
             mode=mode,
             server=self.settings.server,
             follow=follow,
@@ -211,7 +256,7 @@ class Project:
 
     def retriever(self, **options: Any) -> "ArgotRetriever":  # noqa: ANN401 - as from_project
         """Make a LangChain retriever over the live index; see `ArgotRetriever.from_project`."""
-        from argot.langchain import ArgotRetriever
+        from retriever.langchain import ArgotRetriever
 
         follow = options.pop("follow", True)
         session = self.search_session(mode=options.get("mode"), follow=follow)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Self
 
 from argot.paths import ProjectPaths
+from argot.stages import Stages
 from encoder.base import DenseEncoder, SparseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from indexing.collection import OpenIndex
@@ -16,11 +17,18 @@ from indexing.placement import EMBEDDED
 from indexing.published_reader import PublishedStore, open_published
 from indexing.stores.server_settings import ServerSettings
 from indexing.versions import IndexVersion, live_version
+from retriever.access import AccessSettings
 from retriever.search import Searcher
 from retriever.settings import Mode, SearchSettings
 
 LoadEncoder = Callable[[IndexVersion], DenseEncoder | None]
 """Loads the encoder that a version is searched with; None: the project has none."""
+
+Searched = tuple[IndexVersion, DenseEncoder | None]
+"""What is searched at present, and the encoder of the queries; None: none is loaded."""
+
+StagesFor = Callable[[Callable[[], Searched]], Stages]
+"""Names the second stages that searches may ask for, told how to learn what is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class OpenSearch:
         *,
         parts_of: Callable[[OpenIndex, DenseEncoder | None], _Parts],
         is_live: Callable[[str], bool],
+        stages_for: StagesFor,
+        access: AccessSettings,
     ) -> None:
         self._open_live = open_live
         self._parts_of = parts_of
@@ -54,12 +64,16 @@ class OpenSearch:
         with ExitStack() as undo:
             self._index = undo.enter_context(open_live())
             self._parts = parts_of(self._index, None)
+            stages = stages_for(lambda: (self._index.version, self._parts.dense))
             self.searcher = Searcher(
                 self._index,
                 sparse=self._parts.sparse,
                 dense=self._parts.dense,
                 settings=self._parts.settings,
                 before_search=self._parts.before_search,
+                rerankers=stages.rerankers,
+                expanders=stages.expanders,
+                access=access,
             )
             undo.pop_all()
 
@@ -111,7 +125,9 @@ def open_search(
     paths: ProjectPaths,
     *,
     settings: SearchSettings,
+    access: AccessSettings,
     load_dense: LoadEncoder,
+    stages_for: StagesFor = lambda _: Stages(),
     mode: Mode | None = None,
     server: ServerSettings = EMBEDDED,
     follow: bool = True,
@@ -121,7 +137,9 @@ def open_search(
     Args:
         paths: The project.
         settings: Defaults of every search.
+        access: What narrows every search, whoever asks.
         load_dense: Called only when the mode compares vectors and the version has any.
+        stages_for: Names what searches may rerank and expand with.
         mode: How it will be searched; None: as the settings say.
         server: Where versions are that are not embedded.
         follow: Look for newer states by itself; False: stay with the one that is opened.
@@ -133,9 +151,15 @@ def open_search(
     return OpenSearch(
         partial(open_published, paths.indexes, server=server),
         parts_of=partial(
-            _parts_of, settings=settings, load_dense=load_dense, mode=mode, follow=follow
+            _parts_of,
+            settings=settings,
+            load_dense=load_dense,
+            mode=mode,
+            follow=follow,
         ),
         is_live=lambda name: live_version(paths.indexes) in (None, name),
+        stages_for=stages_for,
+        access=access,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from argot.errors import NoProjectError, SettingsError
+from argot.stage_settings import StageSettings, check_stage_names
 from argot.typed import build, check_known, convert
 from connectors.registry import SourceSettings
 from encoder.bm25 import Bm25Settings
@@ -19,11 +20,19 @@ from indexing.reduction_settings import (
     Storage,
 )
 from indexing.stores.server_settings import ServerSettings
+from retriever.access import AccessSettings
+from retriever.answering_settings import AnswerSettings
 from retriever.settings import SearchSettings
 
 FILE = "argot.toml"
 PREFIX = "ARGOT_"
-TABLES = ("encoder", "sources", "chunks", "index", "search", "catalog", "adapt")
+TABLES = (
+    *("encoder", "sources", "chunks", "index", "search", "stages", "ask"),
+    *("access", "catalog", "adapt"),
+)
+HANDED_OVER = "langchain"
+"""Source of the documents that programs put into the index; none in argot.toml has its name."""
+
 SOURCE_KEYS = ("name", "path", "type", "protected")
 
 
@@ -128,6 +137,9 @@ class ProjectSettings:
     """The part of table ``[index]`` that says where the index is."""
 
     search: SearchSettings = field(default_factory=SearchSettings)
+    stages: StageSettings = field(default_factory=StageSettings)
+    ask: AnswerSettings = field(default_factory=AnswerSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     catalog: CatalogChoice = field(default_factory=CatalogChoice)
     adapt: Mapping[str, Any] = field(default_factory=dict)
     """Table ``[adapt]`` as written; the training package checks it."""
@@ -174,13 +186,18 @@ def parse_settings(tables: Mapping[str, Any], *, root: Path) -> ProjectSettings:
     if repeated:
         raise SettingsError(f"[[sources]] names must be unique; {repeated[0]!r} is there twice")
     index, server = _split_index(tables.get("index", {}), root=root)
+    search = build(SearchSettings, tables.get("search", {}), where="[search]")
+    check_stage_names(search)
     return ProjectSettings(
         encoder=build(EncoderChoice, tables.get("encoder", {}), where="[encoder]"),
         sources=sources,
         chunks=build(ChunkSettings, tables.get("chunks", {}), where="[chunks]"),
         index=build(IndexChoice, index, where="[index]"),
         server=build(ServerSettings, server, where="[index]"),
-        search=build(SearchSettings, tables.get("search", {}), where="[search]"),
+        search=search,
+        stages=build(StageSettings, tables.get("stages", {}), where="[stages]"),
+        ask=build(AnswerSettings, tables.get("ask", {}), where="[ask]"),
+        access=build(AccessSettings, tables.get("access", {}), where="[access]"),
         catalog=build(CatalogChoice, tables.get("catalog", {}), where="[catalog]"),
         adapt=tables.get("adapt", {}),
     )
@@ -209,6 +226,11 @@ def parse_source(entry: Any, *, root: Path) -> SourceSettings:  # noqa: ANN401 -
     for key in ("name", "path"):
         if not isinstance(entry.get(key), str) or not entry[key]:
             raise SettingsError(f"[[sources]] needs `{key}`, a text; got {entry.get(key)!r}")
+    if entry["name"] == HANDED_OVER:
+        raise SettingsError(
+            f"[[sources]] `name` must not be {HANDED_OVER!r}: that is the source of documents that "
+            "programs put into the index, which a sync would delete"
+        )
     protected = convert(entry.get("protected", False), bool, where="[[sources]] protected")
     kind = entry.get("type")
     if kind is not None and not isinstance(kind, str):

@@ -42,8 +42,32 @@ TEMPLATE = """\
 # k = 10
 # mode = "hybrid"             # dense, sparse or hybrid
 # depth = 100                 # candidates of each side before fusion
+# fusion = "rrf"              # relative_score or dbsf fuse by scores instead of by ranks
 # dense_weight = 1.0
 # sparse_weight = 1.0
+# mmr = 1.0                   # below 1: hits that repeat others fall behind
+# per_document = 0            # group hits by document, so many of each; 0: not grouped
+# neighbours = 0              # chunks before and after each hit that come with it
+# rerank = "none"             # cross-encoder, llm or late-interaction read the best hits again
+# rerank_depth = 50           # hits that are read again
+# expand = "none"             # hyde or multi-query: the language model widens each query
+
+[stages]
+# cross_encoder = ""          # a folder, for rerank = "cross-encoder"
+# language_model = ""         # for rerank = "llm" and expand; default: the encoder's base
+# text_tokens = 384           # tokens of a hit that a reranker reads
+# passages = 1                # that hyde writes
+# wordings = 3                # that multi-query writes
+# temperature = 0.0           # of writing; 0: the same for the same query, always
+
+[ask]
+# k = 5                       # hits that the model may read
+# min_term_share = 0.5        # share of the question's words that a hit must hold to be used
+# min_cosine = 0.6            # or that are so close to the question; default: words alone decide
+# max_new_tokens = 256        # of an answer
+
+[access]
+# tenant_field = ""           # such as metadata.tenant: queries name a tenant, and see no other
 
 [adapt]
 {adapt}

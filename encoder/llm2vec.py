@@ -184,6 +184,17 @@ class LLM2VecEncoder:
                 states[position] = hidden[i][mask[i]].float().cpu().numpy()
         return states
 
+    def query_token_vectors(self, texts: Sequence[str]) -> list[FloatArray]:
+        """Encode tokens to be compared one by one: ``[T, D]`` each, unit norm, no special tokens.
+
+        Spelled-out special tokens count as special; a text of no others has no rows.
+        """
+        return self._token_vectors(texts, self.spec.settings.query_instruction)
+
+    def document_token_vectors(self, texts: Sequence[str]) -> list[FloatArray]:
+        """Encode the tokens of texts to be searched; see `query_token_vectors`."""
+        return self._token_vectors(texts, self.spec.settings.document_instruction)
+
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Locate each token of a text as a half-open range of code points, specials left out."""
         encoded = self._tokenizer(
@@ -207,6 +218,19 @@ class LLM2VecEncoder:
                 'hint: try `dtype = "float32"`'
             )
         return truncate(vectors, dimensions)
+
+    def _token_vectors(self, texts: Sequence[str], instruction: str) -> list[FloatArray]:
+        rows = self._tokenize(texts, instruction)
+        specials = self._tokenizer.all_special_ids
+        vectors: list[FloatArray] = [np.empty((0, self.dimensions), dtype=np.float32)] * len(rows)
+        for batch, hidden, mask in self._forward(rows):
+            for i, position in enumerate(batch):
+                ids = np.asarray(rows[position].ids)
+                kept = mask[i, : len(ids)].cpu().numpy() & ~np.isin(ids, specials)
+                vectors[position] = truncate(
+                    hidden[i, : len(ids)].float().cpu().numpy()[kept], None
+                )
+        return vectors
 
     def _tokenize(self, texts: Sequence[str], instruction: str) -> list[TokenizedText]:
         if isinstance(texts, str):

@@ -83,7 +83,7 @@ class Batch:
                 recipe=self._recipe,
             )
         except LeaseLostError:
-            self._records.leave_loose([p for document in indexed for p in document.point_ids])
+            self._records.leave_loose(indexed)
             raise
         self._writer.sweep()
         done = Counter(action for action, _ in self._waiting.values())

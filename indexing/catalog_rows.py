@@ -6,6 +6,7 @@ from typing import Any
 from connectors.document import Document
 from indexing.catalog_tables import CHUNK_FIELDS
 from indexing.chunking import Chunk
+from indexing.identity import Recipe
 from indexing.records import IndexedDocument
 
 
@@ -34,3 +35,21 @@ def document_of(row: Mapping[str, Any], chunks: tuple[Chunk, ...]) -> IndexedDoc
         access_hash=row["access_hash"],
         chunks=chunks,
     )
+
+
+def document_row(indexed: IndexedDocument, recipe: Recipe | None) -> dict[str, Any]:
+    """Write an indexed document as the columns that say what it is and how it was made."""
+    document = indexed.document
+    return {
+        "content_hash": indexed.content_hash,
+        "metadata_hash": indexed.metadata_hash,
+        "access_hash": indexed.access_hash,
+        "chunker_hash": recipe and recipe.chunker,
+        "encoder_hash": recipe and recipe.encoder,
+        "revision": indexed.revision,
+        "protected": indexed.protected,
+        "title": document.title,
+        "uri": document.uri,
+        "access": None if document.access is None else list(document.access),
+        "metadata": dict(document.metadata),
+    }

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, inser
 from sqlalchemy.sql.elements import ColumnElement
 
 from indexing.catalog_loose import IDS_PER_STATEMENT, LoosePoints, slices
+from indexing.catalog_rows import document_row
 from indexing.catalog_tables import CHUNK_FIELDS, chunks, cursors, documents
 from indexing.identity import Recipe, text_hash
 from indexing.plan import KnownDocument
@@ -139,17 +140,17 @@ class SourceRecords:
         """
         with self._writing() as connection:
             self._loose.add(connection, point_ids)
-            for ids in slices(rewritten):
-                connection.execute(
-                    update(documents)
-                    .where(*self._of(documents), documents.c.document_id.in_(ids))
-                    .values(metadata_hash=None)
-                )
+            self._doubt(connection, rewritten)
 
-    def leave_loose(self, point_ids: Sequence[str]) -> None:
-        """Leave points that were written and can't be committed to whoever syncs the source now."""
+    def leave_loose(self, indexed: Sequence[IndexedDocument]) -> None:
+        """Leave what was written and can't be committed to whoever syncs the source next.
+
+        New points are loose. Points that the successor committed meanwhile may have got an older
+        payload over theirs, so what is stored of these documents is uncertain.
+        """
         with self._engine.begin() as connection:
-            self._loose.add(connection, point_ids)
+            self._loose.add(connection, [p for document in indexed for p in document.point_ids])
+            self._doubt(connection, [document.document.id for document in indexed])
 
     def commit(
         self,
@@ -196,14 +197,21 @@ class SourceRecords:
 
     def loose_points(self) -> list[str]:
         """Return the points that are to be deleted from the store."""
-        # As if to write: whoever reads these is about to delete them.
-        with self._writing() as connection:
+        with self._engine.connect() as connection:
             return self._loose.find(connection)
 
-    def forget_loose_points(self) -> None:
-        """Note that the loose points are gone from the store."""
+    @contextmanager
+    def sweeping(self) -> Iterator[list[str]]:
+        """Give the loose points, to be deleted from the store within; then they are forgotten.
+
+        The delete is a part of the transaction that checks the lease: until it ends, no other
+        worker can take the source over, write one of these points anew and lose it to the delete.
+        """
         with self._writing() as connection:
-            self._loose.forget(connection)
+            loose = self._loose.find(connection)
+            yield loose
+            if loose:
+                self._forget(connection, loose)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -211,6 +219,18 @@ class SourceRecords:
             if self._fence:
                 self._fence(connection)
             yield connection
+
+    def _forget(self, connection: Connection, loose: Sequence[str]) -> None:
+        self._loose.drop(connection, loose)
+
+    def _doubt(self, connection: Connection, document_ids: Sequence[str]) -> None:
+        """Have the metadata of documents written again, whatever it is."""
+        for ids in slices(document_ids):
+            connection.execute(
+                update(documents)
+                .where(*self._of(documents), documents.c.document_id.in_(ids))
+                .values(metadata_hash=None)
+            )
 
     @property
     def _key(self) -> dict[str, str]:
@@ -234,25 +254,11 @@ class SourceRecords:
     def _replace(
         self, connection: Connection, indexed: IndexedDocument, recipe: Recipe | None
     ) -> None:
-        document = indexed.document
-        key = {**self._key, "document_id": document.id}
+        key = {**self._key, "document_id": indexed.document.id}
         connection.execute(delete(documents).filter_by(**key))
         connection.execute(
             insert(documents).values(
-                **key,
-                **_NO_FAILURE,
-                content_hash=indexed.content_hash,
-                metadata_hash=indexed.metadata_hash,
-                access_hash=indexed.access_hash,
-                chunker_hash=recipe and recipe.chunker,
-                encoder_hash=recipe and recipe.encoder,
-                revision=indexed.revision,
-                protected=indexed.protected,
-                title=document.title,
-                uri=document.uri,
-                access=None if document.access is None else list(document.access),
-                metadata=dict(document.metadata),
-                updated=utc_now(),
+                **key, **_NO_FAILURE, **document_row(indexed, recipe), updated=utc_now()
             )
         )
         rows = [

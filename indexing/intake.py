@@ -16,7 +16,7 @@ from typing import Self
 
 from connectors.base import Change, Connector, Upsert
 from indexing.catalog_source import SourceRecords
-from indexing.chunking import Chunk, chunk_document
+from indexing.chunking import Chunk
 from indexing.errors import IsolatedCallError
 from indexing.identity import printable
 from indexing.isolation import ProcessPool
@@ -162,11 +162,7 @@ class Intake:
         if outcome.read is None or outcome.decision.action is Action.KEEP:
             return Prepared(prepared.change, prepared.known, outcome)
         try:
-            chunks = chunk_document(
-                outcome.read.document,
-                tokenizer=self._target.tokenizer,
-                settings=self._target.chunks,
-            )
+            chunks = self._target.cut(outcome.read.document)
         except Exception as error:  # noqa: BLE001 - one that can't be cut must not stop the others
             refused = Decision(Action.SET_ASIDE, reason_of(error))
             return Prepared(prepared.change, prepared.known, Outcome(refused, None, attempted=True))

@@ -125,6 +125,10 @@ class PublishedStore:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
         return self._reading().search_sparse(vector, limit=limit, where=where)
 
+    def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
+        """Read the payloads of at most `limit` points that match, by point id."""
+        return self._reading().payloads(where, limit=limit)
+
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
         return self._reading().count(where)

@@ -3,17 +3,30 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 import numpy as np
 
+from connectors.document import Document
 from encoder.base import DenseEncoder, SparseEncoder, TextTokenizer
-from indexing.chunking import CHUNKER_VERSION, Chunk, ChunkSettings
+from indexing.chunking import CHUNKER_VERSION, Chunk, ChunkSettings, chunk_document
 from indexing.identity import Recipe, digest
 from indexing.records import IndexedDocument
 from indexing.stores.base import Point, VectorStore
 
 Item = tuple[IndexedDocument, Chunk, str]
 """A chunk, the document it is from, and its point's id."""
+
+
+class Chunker(Protocol):
+    """Cuts documents in another way than ours."""
+
+    @property
+    def name(self) -> str:
+        """Differs wherever it cuts differently; documents cut under another name are cut again."""
+
+    def cut(self, document: Document) -> list[Chunk]:
+        """Cut a document into chunks; a ValueError sets it aside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +44,8 @@ class Target:
     """None in a version without dense vectors."""
 
     chunks: ChunkSettings = field(default_factory=ChunkSettings)
+    chunker: Chunker | None = None
+    """Cuts in place of ours; None: ours does, by ``chunks``."""
 
     def __post_init__(self) -> None:
         if (self.dense is None) != (self.store.spec.dimensions is None):
@@ -43,10 +58,17 @@ class Target:
     @property
     def recipe(self) -> Recipe:
         """Digests of the chunker and the encoder; term weights are fixed for a version."""
-        chunker = [str(CHUNKER_VERSION), json.dumps(asdict(self.chunks), sort_keys=True)]
+        ours = [str(CHUNKER_VERSION), json.dumps(asdict(self.chunks), sort_keys=True)]
+        chunker = ours if self.chunker is None else ["other", self.chunker.name]
         width = self.store.spec.dimensions
         encoder = ["none"] if self.dense is None else [self.dense.fingerprint, str(width)]
         return Recipe(chunker=digest(chunker), encoder=digest(encoder))
+
+    def cut(self, document: Document) -> list[Chunk]:
+        """Cut a document into the chunks that are stored of it."""
+        if self.chunker is not None:
+            return self.chunker.cut(document)
+        return chunk_document(document, tokenizer=self.tokenizer, settings=self.chunks)
 
     def points(
         self, items: Sequence[Item], *, twins: Mapping[str, Point] | None = None

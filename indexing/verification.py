@@ -125,9 +125,9 @@ def repair(catalog: Catalog, target: Target, findings: Sequence[Finding]) -> int
         owners = points.owners(batch)
         target.store.upsert(target.points(_items(owners)))
         target.store.delete([point for point in batch if point not in owners])
-    target.store.flush()
-    # All of them are gone now: those that the store still held were among the findings.
-    catalog.source("", version=target.version).forget_loose_points()
+    with catalog.source("", version=target.version).sweeping() as loose:
+        target.store.delete(loose)
+        target.store.flush()
     return len(wrong)
 
 

@@ -81,11 +81,10 @@ class PointWriter:
 
     def sweep(self) -> None:
         """Delete the points that belong to no chunk: replaced, removed, or left by a crash."""
-        loose = self._records.loose_points()
-        if loose:
-            self._store.delete(loose)
-            self._store.flush()
-            self._records.forget_loose_points()
+        with self._records.sweeping() as loose:
+            if loose:
+                self._store.delete(loose)
+                self._store.flush()
 
     def _write_or_set_aside(
         self, documents: Sequence[IndexedDocument], present: set[str]

@@ -1,134 +1,156 @@
-"""What the two sides found for one query: fused, and explained."""
+"""What the sides found for one query, and one order made of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from indexing.filters import Condition
-from indexing.stores.base import Payload, ScoredPoint
-from retriever.conditions import condition_json
+from indexing.stores.base import Payload, ScoredPoint, VectorStore
 from retriever.fusion import (
-    distribution_score_fusion,
-    reciprocal_rank_fusion,
-    relative_score_fusion,
+    contributions,
+    distributed_scores,
+    reciprocal_ranks,
+    relative_scores,
+    totals,
 )
-from retriever.results import DenseMatch, Hit, SparseMatch
+from retriever.plan import SearchPlan
+from retriever.queries import EncodedQuery, Wording
 from retriever.settings import SearchSettings
 
-MatchedTerms = Callable[[Payload], tuple[str, ...]]
-"""Words of the query that a chunk contains."""
+Scored = Sequence[tuple[str, float]]
+"""Ids with their scores, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What one side found for one wording of the query, best first."""
+
+    side: str
+    """``dense`` or ``sparse``."""
+
+    wording: int
+    """0 for the user's own."""
+
+    points: Sequence[ScoredPoint]
+
+    @property
+    def name(self) -> str:
+        """The side, numbered for other wordings."""
+        return self.side if self.wording == 0 else f"{self.side} {self.wording}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A chunk on its way to being a hit."""
+
+    id: str
+    payload: Payload
+    score: float
+    """Of the last step that scored it."""
+
+    found: Mapping[str, tuple[int, float]]
+    """Rank, from 1, and score by name of the ranking."""
+
+    parts: Mapping[str, float] | None = None
+    """What each ranking added to the fused score; None if nothing was fused."""
+
+    later: Mapping[str, Any] = field(default_factory=dict)
+    """What later steps say for the explanation, in plain JSON values, by name."""
+
+    @property
+    def document_id(self) -> str:
+        """Of its source."""
+        return str(self.payload["document_id"])
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Points of each side, best first; None for a side that was not asked."""
+    """What was found for one query."""
 
-    dense: Sequence[ScoredPoint] | None
-    sparse: Sequence[ScoredPoint] | None
+    rankings: tuple[Ranking, ...]
+    depth: int
+    """How many each ranking was asked for."""
 
-    def fills(self, depth: int) -> bool:
-        """Say whether a side gave `depth` points, so that more may lie beyond."""
-        return any(len(side) >= depth for side in (self.dense, self.sparse) if side)
+    @property
+    def may_be_more(self) -> bool:
+        """Whether a ranking is as long as it was asked to be."""
+        return any(len(ranking.points) >= self.depth for ranking in self.rankings)
 
-    def ranking(self, settings: SearchSettings) -> list[tuple[str, float]]:
-        """Order the ids: by the score of the side that was asked, fused if both were."""
-        if self.dense is not None and self.sparse is not None:
-            return fuse(
-                {
-                    "dense": [(point.id, point.score) for point in self.dense],
-                    "sparse": [(point.id, point.score) for point in self.sparse],
-                },
-                settings=settings,
+    def ranked(self, plan: SearchPlan) -> list[Candidate]:
+        """Order the chunks, best first: by the score of the only ranking, or fused."""
+        points = [point for ranking in self.rankings for point in ranking.points]
+        payloads = {point.id: point.payload for point in points}
+        found: dict[str, dict[str, tuple[int, float]]] = {}
+        for ranking in self.rankings:
+            for rank, point in enumerate(ranking.points, start=1):
+                found.setdefault(point.id, {})[ranking.name] = (rank, point.score)
+        parts = self._parts(plan) if plan.is_fused else None
+        order = [(p.id, p.score) for p in points] if parts is None else totals(parts)
+        return [
+            Candidate(
+                id=id_,
+                payload=payloads[id_],
+                score=score,
+                found=found[id_],
+                parts=None if parts is None else parts[id_],
             )
-        return [(point.id, point.score) for point in self.dense or self.sparse or ()]
+            for id_, score in order
+        ]
 
-    def payloads(self) -> dict[str, Payload]:
-        """Give the payload of every point by its id."""
-        return {point.id: point.payload for point in (*(self.dense or ()), *(self.sparse or ()))}
+    def _parts(self, plan: SearchPlan) -> dict[str, dict[str, float]]:
+        scored = {
+            ranking.name: [(point.id, point.score) for point in ranking.points]
+            for ranking in self.rankings
+        }
+        weights = {ranking.name: plan.weights[ranking.side] for ranking in self.rankings}
+        return contributions(_scaled(scored, settings=plan), weights=weights)
 
 
-def fuse(
-    rankings: Mapping[str, Sequence[tuple[str, float]]], *, settings: SearchSettings
-) -> list[tuple[str, float]]:
+def gather(
+    store: VectorStore, query: EncodedQuery, *, depth: int, where: Condition | None
+) -> Candidates:
+    """Ask each side for the best `depth` chunks of each wording."""
+    rankings: list[Ranking] = []
+    for number, wording in enumerate(query.wordings):
+        rankings += _rankings(store, wording, number=number, depth=depth, where=where)
+    return Candidates(tuple(rankings), depth)
+
+
+def fuse(rankings: Mapping[str, Scored], *, settings: SearchSettings) -> list[tuple[str, float]]:
     """Fuse the sides ``dense`` and ``sparse`` as the settings say; each is best first."""
-    weights = _weights(settings)
-    if settings.fusion == "relative_score":
-        return relative_score_fusion(rankings, weights=weights)
-    if settings.fusion == "dbsf":
-        return distribution_score_fusion(rankings, weights=weights)
-    ids = {name: [id_ for id_, _ in found] for name, found in rankings.items()}
-    return reciprocal_rank_fusion(ids, k=settings.rrf_k, weights=weights)
+    weights = {"dense": settings.dense_weight, "sparse": settings.sparse_weight}
+    return totals(contributions(_scaled(rankings, settings=settings), weights=weights))
 
 
-def explained_hits(
-    candidates: Candidates,
-    *,
-    k: int,
-    settings: SearchSettings,
-    matched_terms: MatchedTerms,
-    where: Condition | None,
-) -> Iterator[Hit]:
-    """Make hits of the best `k` candidates, each with how it was found."""
-    payloads = candidates.payloads()
-    dense = _ranks(candidates.dense)
-    sparse = _ranks(candidates.sparse)
-    fused = candidates.dense is not None and candidates.sparse is not None
-    for id_, score in candidates.ranking(settings)[:k]:
-        payload = payloads[id_]
-        yield _hit(
-            id_,
-            payload,
-            score=score,
-            dense=DenseMatch(*dense[id_]) if id_ in dense else None,
-            sparse=SparseMatch(*sparse[id_], matched_terms(payload)) if id_ in sparse else None,
-            fusion=_fusion(settings, score) if fused else None,
-            where=where,
-        )
+def full_text(payload: Payload) -> str:
+    """Give a chunk's text with its title and headings, which were encoded with it."""
+    lines = (payload.get("title", ""), *payload.get("heading_path", ()), payload["text"])
+    return "\n".join(line for line in lines if line)
 
 
-def _ranks(side: Sequence[ScoredPoint] | None) -> dict[str, tuple[int, float]]:
-    return {point.id: (rank, point.score) for rank, point in enumerate(side or (), start=1)}
+def _scaled(rankings: Mapping[str, Scored], *, settings: SearchSettings) -> dict[str, Scored]:
+    match settings.fusion:
+        case "relative_score":
+            return {name: relative_scores(found) for name, found in rankings.items()}
+        case "dbsf":
+            return {name: distributed_scores(found) for name, found in rankings.items()}
+        case "rrf":
+            return {
+                name: reciprocal_ranks([id_ for id_, _ in found], k=settings.rrf_k)
+                for name, found in rankings.items()
+            }
 
 
-def _weights(settings: SearchSettings) -> dict[str, float]:
-    return {"dense": settings.dense_weight, "sparse": settings.sparse_weight}
-
-
-def _fusion(settings: SearchSettings, score: float) -> dict[str, Any]:
-    constant = {"k": settings.rrf_k} if settings.fusion == "rrf" else {}
-    return {"method": settings.fusion, **constant, "weights": _weights(settings), "score": score}
-
-
-def _hit(
-    id_: str,
-    payload: Payload,
-    *,
-    score: float,
-    dense: DenseMatch | None,
-    sparse: SparseMatch | None,
-    fusion: dict[str, Any] | None,
-    where: Condition | None,
-) -> Hit:
-    return Hit(
-        id=id_,
-        source=payload["source"],
-        document_id=payload["document_id"],
-        text=payload["text"],
-        score=score,
-        dense=dense,
-        sparse=sparse,
-        title=payload.get("title", ""),
-        uri=payload.get("uri", ""),
-        page=payload.get("page"),
-        span=(payload.get("start", 0), payload.get("end", 0)),
-        heading_path=tuple(payload.get("heading_path", ())),
-        metadata=dict(payload.get("metadata", {})),
-        explanation={
-            "dense": dense and asdict(dense),
-            "sparse": sparse and {**asdict(sparse), "terms": list(sparse.terms)},
-            "fusion": fusion,
-            "rerank": None,
-            # the caller's own filter; who asked is not repeated in results
-            "filter": where and condition_json(where),
-        },
-    )
+def _rankings(
+    store: VectorStore, wording: Wording, *, number: int, depth: int, where: Condition | None
+) -> list[Ranking]:
+    blank = not wording.text.strip()
+    rankings = []
+    if wording.dense is not None:
+        points = [] if blank else store.search_dense(wording.dense, limit=depth, where=where)
+        rankings.append(Ranking("dense", number, points))
+    if wording.sparse is not None:
+        empty = blank or not wording.sparse.indices
+        points = [] if empty else store.search_sparse(wording.sparse, limit=depth, where=where)
+        rankings.append(Ranking("sparse", number, points))
+    return rankings

@@ -1,9 +1,11 @@
 """Filters as callers write them and as explanations show them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range, Scalar
+from indexing.filters import And, AnyOf, Bound, Condition, Eq, HasWords, Not, Or, Range
+from indexing.stores.validation import check_condition
+from retriever.plain_filters import read_mapping
 
 FILTER_FIELDS = (
     *("source", "document_id", "ordinal", "text", "title", "uri"),
@@ -11,22 +13,25 @@ FILTER_FIELDS = (
 )
 """What to filter on, besides ``metadata.NAME``. Access is not among them: it goes by principals."""
 
-FieldFilters = Mapping[str, Scalar | Sequence[Scalar]]
-"""Value, or values of which one must hold, by field."""
+FieldFilters = Mapping[str, object]
+"""A filter in plain values; `retriever.plain_filters` has the forms."""
+
+Filter = Condition | FieldFilters | None
+"""A filter in any of its forms; None or an empty mapping for none."""
 
 
 def condition_of(given: object) -> Condition | None:
-    """Read a filter in any of its forms: a condition, fields with their values, or None.
+    """Read a filter in any of its forms: a condition, a mapping in plain values, or None.
 
-    Fields are asked for all at once; none at all is no filter.
+    All entries of a mapping must hold; none at all is no filter.
 
     Raises:
         TypeError: it is none of these.
+        ValueError: a value of it does not fit, or no chunk has the field.
     """
     where: Condition | None
     if isinstance(given, Mapping):
-        conditions = tuple(_field_condition(field, value) for field, value in given.items())
-        where = And(conditions) if conditions else None
+        where = read_mapping(given) if given else None
     elif given is None or isinstance(given, Condition):
         where = given
     else:
@@ -36,6 +41,7 @@ def condition_of(given: object) -> Condition | None:
         )
     if where is not None:
         check_fields(where)
+        check_condition(where)
     return where
 
 
@@ -53,32 +59,29 @@ def check_fields(where: Condition) -> None:
 def condition_json(where: Condition) -> dict[str, Any]:
     """Write a condition in plain JSON values."""
     match where:
-        case Eq(field, value):
-            return {"field": field, "equals": value}
-        case AnyOf(field, values):
-            return {"field": field, "any_of": list(values)}
-        case Range(field, at_least, at_most):
-            return {"field": field, "at_least": at_least, "at_most": at_most}
         case And(conditions) | Or(conditions):
             name = "and" if isinstance(where, And) else "or"
             return {name: [condition_json(condition) for condition in conditions]}
         case Not(condition):
             return {"not": condition_json(condition)}
+        case Eq() | AnyOf() | Range() | HasWords():
+            return {"field": where.field, **_test_json(where)}
 
 
-def _field_condition(field: str, value: object) -> Condition:
-    if isinstance(value, str | int):
-        return Eq(field, value)
-    if isinstance(value, list | tuple | set | frozenset):
-        if all(isinstance(one, str) for one in value):
-            return AnyOf(field, tuple(value))
-        if all(isinstance(one, int) and not isinstance(one, bool) for one in value):
-            return AnyOf(field, tuple(value))
-    raise ValueError(
-        f"the filter on {field!r} must be a string, a whole number, a boolean, or a list of "
-        f"strings or of whole numbers; got {value!r}\n"
-        "hint: for bounds, give a condition such as `Range(field, at_least=1)` instead of a mapping"
-    )
+def _test_json(where: Eq | AnyOf | Range | HasWords) -> dict[str, Any]:
+    match where:
+        case Eq(_, value):
+            return {"equals": value}
+        case AnyOf(_, values):
+            return {"any_of": list(values)}
+        case HasWords(_, words):
+            return {"words": words}
+        case Range():
+            return {name: _plain(bound) for name, bound in where.bounds.items()}
+
+
+def _plain(bound: Bound) -> float | str:
+    return bound if isinstance(bound, int | float) else bound.isoformat()
 
 
 def _fields(where: Condition) -> Iterator[str]:
@@ -88,5 +91,5 @@ def _fields(where: Condition) -> Iterator[str]:
                 yield from _fields(condition)
         case Not(condition):
             yield from _fields(condition)
-        case Eq(field) | AnyOf(field) | Range(field):
+        case Eq(field) | AnyOf(field) | Range(field) | HasWords(field):
             yield field

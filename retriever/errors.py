@@ -2,7 +2,10 @@
 
 RetrieverError
 ├── MissingPrincipalError   the index has access lists and the query names nobody   (exit code 4)
+│   └── TenantError         documents belong to tenants and the query does not name one
 ├── ModeError               a mode that this index can't answer
+├── PlanError               options that do not go together, or a stage that is not there (2)
+├── StageError              a reranker or expander that does not do what it must
 └── JudgementsError         qrels or queries that can't be read
 """
 
@@ -15,8 +18,20 @@ class MissingPrincipalError(RetrieverError):
     """A query on a protected index that does not say who asks."""
 
 
+class TenantError(MissingPrincipalError):
+    """A query that names no tenant where it must, several, or one where there are none."""
+
+
 class ModeError(RetrieverError):
     """A search mode this index has no vectors for."""
+
+
+class PlanError(RetrieverError, ValueError):
+    """Options of a search that do not go together, or name a stage that is not there."""
+
+
+class StageError(RetrieverError):
+    """A reranker or expander that does not do what it must."""
 
 
 class JudgementsError(RetrieverError):

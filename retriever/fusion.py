@@ -32,13 +32,8 @@ def reciprocal_rank_fusion(
         individual Rank Learning Methods", k = 60. The weights are an addition. Qdrant's own RRF
         counts ranks from 0 and defaults to k = 2, so its order differs from this one.
     """
-    if k < 0:
-        raise ValueError(f"`k` must be >= 0; got {k}")
-    scored = {
-        name: [(id_, 1 / (k + rank)) for rank, id_ in enumerate(ids, start=1)]
-        for name, ids in rankings.items()
-    }
-    return _weighted_sums(scored, weights)
+    scaled = {name: reciprocal_ranks(ids, k=k) for name, ids in rankings.items()}
+    return totals(contributions(scaled, weights=weights))
 
 
 def relative_score_fusion(
@@ -62,7 +57,8 @@ def relative_score_fusion(
         Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
         arXiv:2210.11934, section 3: the convex combination with min-max normalisation.
     """
-    return _weighted_sums({name: _relative(found) for name, found in rankings.items()}, weights)
+    scaled = {name: relative_scores(found) for name, found in rankings.items()}
+    return totals(contributions(scaled, weights=weights))
 
 
 def distribution_score_fusion(
@@ -86,16 +82,26 @@ def distribution_score_fusion(
     Source:
         Qdrant's "distribution-based score fusion" (DBSF), without its sample variance.
     """
-    return _weighted_sums({name: _distributed(found) for name, found in rankings.items()}, weights)
+    scaled = {name: distributed_scores(found) for name, found in rankings.items()}
+    return totals(contributions(scaled, weights=weights))
 
 
-def _relative(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+def reciprocal_ranks(ids: Sequence[str], *, k: int) -> list[tuple[str, float]]:
+    """Score ids, best first, by ``1 / (k + rank)``; see `reciprocal_rank_fusion`."""
+    if k < 0:
+        raise ValueError(f"`k` must be >= 0; got {k}")
+    return [(id_, 1 / (k + rank)) for rank, id_ in enumerate(ids, start=1)]
+
+
+def relative_scores(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Bring scores to [0, 1] by the lowest and the highest; see `relative_score_fusion`."""
     scores = [score for _, score in found]
     low, width = min(scores, default=0.0), max(scores, default=0.0) - min(scores, default=0.0)
     return [(id_, (score - low) / width if width else 1.0) for id_, score in found]
 
 
-def _distributed(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+def distributed_scores(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Bring scores to [0, 1] by mean and deviation; see `distribution_score_fusion`."""
     scores = [score for _, score in found]
     width = 6 * pstdev(scores) if scores else 0.0
     low = fmean(scores) - width / 2 if scores else 0.0
@@ -104,17 +110,29 @@ def _distributed(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     ]
 
 
-def _weighted_sums(
-    rankings: Mapping[str, Sequence[tuple[str, float]]], weights: Mapping[str, float] | None
-) -> list[tuple[str, float]]:
+def contributions(
+    rankings: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    weights: Mapping[str, float] | None = None,
+) -> dict[str, dict[str, float]]:
+    """Weigh rankings whose scores are on one scale: by id, what each ranking adds to its score.
+
+    Raises:
+        ValueError: a weight is out of range, or a ranking holds an id twice.
+    """
     weights = dict.fromkeys(rankings, 1.0) | dict(weights or {})
     _check(rankings, weights=weights)
-    parts: dict[str, list[float]] = {}
+    parts: dict[str, dict[str, float]] = {}
     for name, found in rankings.items():
         for id_, score in found if weights[name] else ():
-            parts.setdefault(id_, []).append(weights[name] * score)
+            parts.setdefault(id_, {})[name] = weights[name] * score
+    return parts
+
+
+def totals(parts: Mapping[str, Mapping[str, float]]) -> list[tuple[str, float]]:
+    """Sum what the rankings add: every id, best first, equal scores in order of id."""
     # fsum rounds once: the order of the rankings can't make or break a tie
-    scores = {id_: math.fsum(values) for id_, values in parts.items()}
+    scores = {id_: math.fsum(values.values()) for id_, values in parts.items()}
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self, TypedDict, Unpack, cast
+from typing import Any, Protocol, Self
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -12,45 +12,50 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from langchain_core.runnables import RunnableConfig, ensure_config
+from langchain_core.retrievers import LangSmithRetrieverParams
+from langchain_core.tools import BaseTool, create_retriever_tool
 from pydantic import ConfigDict, Field, SkipValidation, field_validator
 
 from encoder.base import DenseEncoder
 from indexing.filters import And, Condition
 from retriever.conditions import FieldFilters, condition_of
+from retriever.langchain_asking import AskedByConfig
+from retriever.plan import PlanOptions
 from retriever.results import Hit
 from retriever.search import Searcher
 from retriever.settings import Mode
+from retriever.tracing import trace
 
 Filter = Condition | FieldFilters | None
 """Condition, or value (or list of values of which one must hold) by field."""
 
 
-class _InvokeArguments(TypedDict, total=False):
-    k: int | None
-    mode: Mode | None
-    filter: Filter
+class OpenedSearch(Protocol):
+    """A search that can be renewed and closed."""
+
+    searcher: Searcher
+
+    def refresh(self) -> bool:
+        """Move to what is newest; tell whether there was anything newer."""
+
+    def close(self) -> None:
+        """Let the index go."""
 
 
-class _SearchArguments(TypedDict):
-    k: int | None
-    mode: Mode | None
-    where: Condition | None
-
-
-class ArgotRetriever(BaseRetriever):
+class ArgotRetriever(AskedByConfig):
     """Finds chunks with a `Searcher` and gives them as LangChain documents.
 
-    `k`, `mode` and `filter` may also be given to each `invoke`; there, a filter narrows the one
-    of the constructor. Any other argument is an error: a dropped filter would leak documents.
+    `filter`, `k`, `mode` and all that a search can be told may also be given to each `invoke`;
+    there, a filter narrows the one of the constructor. Any other argument is an error: a dropped
+    filter would leak documents.
 
-    Who asks is read from ``config["configurable"]["principals"]``, a list of names, and from
-    nowhere else.
+    Who asks is read from ``config["configurable"]``, and from nowhere else: ``principals``, a list
+    of names, and where documents belong to tenants ``tenant``, a name.
 
     A document's metadata is that of its source, plus ``score``, ``explanation``, ``chunk_id``,
     ``document_id``, ``source``, ``title``, ``uri``, ``page``, ``span`` and ``heading_path``, which
-    win over the source's own of the same name.
+    win over the source's own of the same name. Where neighbours or sections were asked for, it has
+    ``context`` too: the text to read around the chunk.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -75,31 +80,55 @@ class ArgotRetriever(BaseRetriever):
     filter: SkipValidation[Filter] = None
     """Condition, or value (or list of values of which one must hold) by field."""
 
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What else each search does otherwise than the searcher's settings, such as ``rerank``."""
+
     @field_validator("filter")
     @classmethod
     def _check_filter(cls, given: Filter) -> Filter:
         condition_of(given)
         return given
 
-    def invoke(
-        self,
-        input: str,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **kwargs: object,
-    ) -> list[Document]:
-        """Find documents for a query; see the class for `kwargs`."""
-        _check_arguments(kwargs)
-        return super().invoke(input, config, **kwargs, principals=_principals(config))
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, given: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(given.keys() - PlanOptions.__annotations__.keys())
+        if unknown:
+            known = ", ".join(PlanOptions.__annotations__)
+            raise ValueError(f"`options` may have {known}; got {', '.join(unknown)}")
+        return given
 
-    async def ainvoke(
+    @classmethod
+    def over(cls, search: OpenedSearch, **options: Any) -> Self:  # noqa: ANN401
+        """Make a retriever of an open search; closing it, or a wrong option, closes the search."""
+        try:
+            return cls(
+                searcher=search.searcher,
+                on_close=search.close,
+                on_refresh=search.refresh,
+                **options,
+            )
+        except BaseException:
+            search.close()
+            raise
+
+    def as_search_tool(
         self,
-        input: str,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
-        **kwargs: object,
-    ) -> list[Document]:
-        """Find documents for a query without holding up the event loop."""
-        _check_arguments(kwargs)
-        return await super().ainvoke(input, config, **kwargs, principals=_principals(config))
+        name: str = "search_documents",
+        description: str = "Search the company's documents. The query is a question or keywords.",
+    ) -> BaseTool:
+        """Make a tool for an agent: its content are the texts, its artifact the documents.
+
+        It searches for whom the agent runs: the principals are those of the agent's own config,
+        and the model that calls the tool can name nobody.
+
+        Args:
+            name: As the model sees it.
+            description: Likewise.
+        """
+        return create_retriever_tool(
+            self, name, description, response_format="content_and_artifact"
+        )
 
     def refresh(self) -> bool:
         """Move to the index version that is live now, and to its encoder; searches go on meanwhile.
@@ -133,11 +162,12 @@ class ArgotRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain passes it
         principals: Sequence[str] | None = None,
-        **arguments: Unpack[_InvokeArguments],
+        filter: Filter = None,  # noqa: A002 - LangChain's name
+        **options: Any,  # noqa: ANN401 - checked against `PlanOptions`
     ) -> list[Document]:
-        resolved = self._resolved(**arguments)
+        resolved = self._resolved(filter, options)
         hits = self.searcher.search(query, principals=principals, **resolved)
-        return [_document(hit) for hit in hits]
+        return self._found(hits)
 
     async def _aget_relevant_documents(
         self,
@@ -145,30 +175,28 @@ class ArgotRetriever(BaseRetriever):
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain passes it
         principals: Sequence[str] | None = None,
-        **arguments: Unpack[_InvokeArguments],
+        filter: Filter = None,  # noqa: A002 - LangChain's name
+        **options: Any,  # noqa: ANN401 - checked against `PlanOptions`
     ) -> list[Document]:
-        resolved = self._resolved(**arguments)
+        resolved = self._resolved(filter, options)
         hits = await self.searcher.search_async(query, principals=principals, **resolved)
+        return self._found(hits)
+
+    def _resolved(self, given: Filter, options: dict[str, Any]) -> dict[str, Any]:
+        said = {"k": self.k, "mode": self.mode}, options
+        chosen = {n: value for part in said for n, value in part.items() if value is not None}
+        return {**self.options, **chosen, "where": narrowed(self.filter, given)}
+
+    def _found(self, hits: Sequence[Hit]) -> list[Document]:
+        trace(self.searcher, hits)
         return [_document(hit) for hit in hits]
 
-    def _resolved(self, **arguments: Unpack[_InvokeArguments]) -> _SearchArguments:
-        k, mode = arguments.get("k"), arguments.get("mode")
-        filters = map(condition_of, (self.filter, arguments.get("filter")))
-        conditions = tuple(condition for condition in filters if condition is not None)
-        return {
-            "k": self.k if k is None else k,
-            "mode": self.mode if mode is None else mode,
-            "where": And(conditions) if len(conditions) > 1 else next(iter(conditions), None),
-        }
+    def _argument_names(self) -> Iterable[str]:
+        return ("filter", *PlanOptions.__annotations__)
 
     def _get_ls_params(self, **_kwargs: object) -> LangSmithRetrieverParams:
         """Name index version and encoder in every trace."""
-        return LangSmithRetrieverParams(
-            ls_retriever_name="argot",
-            ls_vector_store_provider=f"argot/{self.searcher.version_name}",
-            ls_embedding_provider="argot",
-            ls_embedding_model=self.searcher.encoder_fingerprint,
-        )
+        return langsmith_params(self.searcher)
 
 
 class ArgotEmbeddings(Embeddings):
@@ -191,6 +219,11 @@ class ArgotEmbeddings(Embeddings):
         self._encoder = encoder
         self._dimensions = dimensions
         self._lock = threading.Lock()
+
+    @property
+    def encoder(self) -> DenseEncoder:
+        """What turns texts into vectors, at their full width."""
+        return self._encoder
 
     @property
     def dimensions(self) -> int:
@@ -222,21 +255,20 @@ class ArgotEmbeddings(Embeddings):
         return await asyncio.to_thread(self.embed_query, text)
 
 
-def _check_arguments(arguments: Iterable[str]) -> None:
-    known = tuple(_InvokeArguments.__annotations__)
-    # run_id is LangChain's own
-    unknown = [name for name in arguments if name not in (*known, "run_id")]
-    if unknown:
-        raise TypeError(
-            f"`invoke` takes {', '.join(known)}; got {', '.join(unknown)}\n"
-            'hint: who asks is given as `config={"configurable": {"principals": [...]}}`'
-        )
+def langsmith_params(searcher: Searcher) -> LangSmithRetrieverParams:
+    """Say to LangSmith which index version answers, and which encoder reads the queries."""
+    return LangSmithRetrieverParams(
+        ls_retriever_name="argot",
+        ls_vector_store_provider=f"argot/{searcher.version_name}",
+        ls_embedding_provider="argot",
+        ls_embedding_model=searcher.encoder_fingerprint,
+    )
 
 
-def _principals(config: RunnableConfig | None) -> Sequence[str] | None:
-    # Read here, at the entrance: further in, a direct call no longer sees `configurable`.
-    given = ensure_config(config).get("configurable", {}).get("principals")
-    return cast("Sequence[str] | None", given)  # the searcher checks it
+def narrowed(*filters: Filter) -> Condition | None:
+    """Ask for all of the filters at once; None for none."""
+    conditions = tuple(found for given in filters if (found := condition_of(given)) is not None)
+    return And(conditions) if len(conditions) > 1 else next(iter(conditions), None)
 
 
 def _document(hit: Hit) -> Document:
@@ -255,5 +287,6 @@ def _document(hit: Hit) -> Document:
             "page": hit.page,
             "span": list(hit.span),
             "heading_path": list(hit.heading_path),
+            **({"context": hit.context} if hit.section or hit.before or hit.after else {}),
         },
     )

@@ -2,35 +2,31 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
+from typing import TypeVar, Unpack
 
-from encoder.base import DenseEncoder, FloatArray, SparseEncoder, SparseVector
+from encoder.base import DenseEncoder, FloatArray, SparseEncoder
 from indexing.filters import Condition
 from indexing.stores.base import Payload
-from retriever.access import check_principals, visible_where
-from retriever.candidates import Candidates, explained_hits
-from retriever.conditions import check_fields
-from retriever.errors import ModeError
+from retriever.access import NO_TENANTS, AccessSettings, check_principals, visible_where
+from retriever.conditions import Filter, condition_of
+from retriever.errors import PlanError
+from retriever.plan import PlanOptions, SearchPlan, check_usable
+from retriever.queries import EncodedQuery, QueryEncoders, check_queries, given_vector, widened
 from retriever.results import Hit
+from retriever.running import RunningSearch
 from retriever.searchable import SearchableIndex
-from retriever.settings import Mode, SearchSettings, check_count, check_mode
+from retriever.settings import OFF, SearchSettings, check_count
+from retriever.stages import QueryExpander, Reranker
+
+Stage = TypeVar("Stage")
 
 DEFAULT_SETTINGS = SearchSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """A query as the store takes it; None for a side that is not asked."""
-
-    text: str
-    dense: FloatArray | None
-    """``[D]``."""
-
-    sparse: SparseVector | None
+NO_RERANKERS: Mapping[str, Reranker] = MappingProxyType({})
+NO_EXPANDERS: Mapping[str, QueryExpander] = MappingProxyType({})
 
 
 class Searcher:
@@ -46,6 +42,9 @@ class Searcher:
             here, once. None leaves mode ``sparse`` only.
         settings: What a search does unless it says otherwise.
         before_search: Called before each search, while no other runs: it may renew the index.
+        rerankers: By the names that settings and searches call them.
+        expanders: By the names that settings and searches call them.
+        access: What narrows every search, whoever asks.
     """
 
     def __init__(
@@ -56,11 +55,16 @@ class Searcher:
         dense: DenseEncoder | None = None,
         settings: SearchSettings = DEFAULT_SETTINGS,
         before_search: Callable[[], object] = lambda: None,
+        rerankers: Mapping[str, Reranker] = NO_RERANKERS,
+        expanders: Mapping[str, QueryExpander] = NO_EXPANDERS,
+        access: AccessSettings = NO_TENANTS,
     ) -> None:
         # one at a time: the store is not thread-safe, and tokenizers need not be
         self._lock = threading.Lock()
         # for event loops: waiting queries then queue here, not in the loop's own few threads
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argot-search")
+        self._rerankers, self._expanders = rerankers, expanders
+        self._access = access
         self.switch(
             index, sparse=sparse, dense=dense, settings=settings, before_search=before_search
         )
@@ -104,79 +108,104 @@ class Searcher:
         self,
         query: str,
         *,
-        k: int | None = None,
-        mode: Mode | None = None,
-        where: Condition | None = None,
+        where: Filter = None,
         principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
     ) -> list[Hit]:
         """Find the chunks that answer a query best.
 
         Raises MissingPrincipalError where documents have access lists and nobody is said to ask,
-        ModeError where the vectors or the encoder for `mode` are not there.
+        ModeError where the vectors or the encoder for a mode are not there, PlanError where options
+        do not go together or name a stage that is not there.
 
         Args:
             query: In the user's words.
-            k: Hits wanted, >= 1; None for the setting.
-            mode: None for the setting.
-            where: Narrows the chunks that are searched.
+            where: Narrows the chunks that are searched: a condition, or a mapping in plain values
+                such as ``{"source": "handbook", "metadata.year": {">=": 2024}}``.
             principals: Who asks, such as ``user:x`` and the groups of x. Needed where documents
                 have access lists.
+            options: What this search does otherwise than the settings say, such as ``k=5``,
+                ``mode="dense"`` or ``rerank="none"``; see `SearchSettings`. None: as they say.
 
         Returns:
-            At most `k` hits, best first, equal scores in order of id.
+            At most `k` hits, best first, equal scores in order of id; grouped, the hits of `k`
+            documents. Each that was asked to be diverse stands where it adds most.
         """
-        return self.search_many([query], k=k, mode=mode, where=where, principals=principals)[0]
+        return self.search_many([query], where=where, principals=principals, **options)[0]
 
     def search_many(
         self,
         queries: Sequence[str],
         *,
-        k: int | None = None,
-        mode: Mode | None = None,
-        where: Condition | None = None,
+        where: Filter = None,
         principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
     ) -> list[list[Hit]]:
         """Search for several queries as `search` does for one, encoding them together."""
-        with self._searching():
-            k = self._settings.k if k is None else k
-            check_count("k", k, least=1)
-            mode = self._usable(mode)
-            depth = max(k, self._settings.depth)
-            visible = self._visible(where, principals)
-            return [
-                list(
-                    explained_hits(
-                        self._candidates(query, depth=depth, where=visible),
-                        k=k,
-                        settings=self._settings,
-                        matched_terms=partial(self._matched_terms, self._sparse.terms(query.text)),
-                        where=where,
-                    )
-                )
-                for query in self._encoded(queries, mode=mode)
-            ]
+        with self._lock:
+            self._before_search()
+            running = self._running(options, where=where, principals=principals)
+            return [running.hits(query) for query in self._encoded(queries, plan=running.plan)]
 
     async def search_async(
         self,
         query: str,
         *,
-        k: int | None = None,
-        mode: Mode | None = None,
-        where: Condition | None = None,
+        where: Filter = None,
         principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
     ) -> list[Hit]:
         """Do the same as `search` in a thread of the searcher's own; the event loop goes on."""
-        work = partial(self.search, query, k=k, mode=mode, where=where, principals=principals)
+        work = partial(self.search, query, where=where, principals=principals, **options)
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def search_vector(
+        self,
+        vector: FloatArray,
+        *,
+        where: Filter = None,
+        principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
+    ) -> list[Hit]:
+        """Search as `search` does, in mode ``dense``, for the vector of a query: ``[D]``.
+
+        There is no text, so nothing can widen the query or rerank for it.
+        """
+        options = {**options, "mode": "dense", "rerank": OFF, "expand": OFF}
+        with self._lock:
+            self._before_search()
+            running = self._running(options, where=where, principals=principals)
+            return running.hits(given_vector(vector))
+
+    async def search_vector_async(
+        self,
+        vector: FloatArray,
+        *,
+        where: Filter = None,
+        principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
+    ) -> list[Hit]:
+        """Do the same as `search_vector` in a thread of the searcher's own."""
+        work = partial(self.search_vector, vector, where=where, principals=principals, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def payloads(
+        self, where: Condition, *, limit: int, principals: Sequence[str] | None = None
+    ) -> list[Payload]:
+        """Read what is stored beside at most `limit` chunks that match and may be seen."""
+        with self._lock:
+            self._before_search()
+            visible = self._visible(where, principals) or where
+            return list(self._index.store.payloads(visible, limit=limit).values())
 
     def rank_documents(
         self,
         queries: Sequence[str],
         *,
         limit: int = 100,
-        mode: Mode | None = None,
-        where: Condition | None = None,
+        where: Filter = None,
         principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
     ) -> list[list[tuple[str, float]]]:
         """Rank documents, each by its best chunk, as an evaluation wants them.
 
@@ -186,101 +215,66 @@ class Searcher:
         Args:
             queries: In the user's words.
             limit: Documents wanted, >= 1.
-            mode: None for the setting.
             where: Narrows the chunks that are searched.
             principals: Who asks, as for `search`.
+            options: As for `search`; what is about chunks has no effect.
 
         Returns:
             For each query at most `limit` pairs of document id and score, best first.
         """
         check_count("limit", limit, least=1)
-        with self._searching():
-            mode = self._usable(mode)
-            visible = self._visible(where, principals)
-            return [
-                self._best_documents(query, limit=limit, where=visible)
-                for query in self._encoded(queries, mode=mode)
-            ]
-
-    @contextmanager
-    def _searching(self) -> Iterator[None]:
         with self._lock:
             self._before_search()
-            yield
+            running = self._running(options, where=where, principals=principals)
+            return [
+                running.best_documents(query, limit=limit)
+                for query in self._encoded(queries, plan=running.plan)
+            ]
 
-    def _best_documents(
-        self, query: _Query, *, limit: int, where: Condition | None
-    ) -> list[tuple[str, float]]:
-        depth = max(limit, self._settings.depth)
-        while True:
-            candidates = self._candidates(query, depth=depth, where=where)
-            payloads = candidates.payloads()
-            best: dict[str, float] = {}
-            for id_, score in candidates.ranking(self._settings):
-                best.setdefault(payloads[id_]["document_id"], score)
-            if len(best) >= limit or not candidates.fills(depth):
-                return list(best.items())[:limit]
-            depth *= 2
+    def _running(
+        self,
+        options: PlanOptions,
+        *,
+        where: Filter,
+        principals: Sequence[str] | None,
+    ) -> RunningSearch:
+        plan = SearchPlan.of(self._settings, options)
+        check_usable(
+            plan,
+            has_vectors=self._index.store.spec.dimensions is not None,
+            has_encoder=self._dense is not None,
+            version=self.version_name,
+        )
+        return RunningSearch(
+            plan=plan,
+            store=self._index.store,
+            sparse=self._sparse,
+            reranker=_chosen(plan.rerank, self._rerankers, setting="rerank"),
+            where=condition_of(where),
+            visible=self._visible(where, principals),
+        )
 
-    def _usable(self, mode: Mode | None) -> Mode:
-        mode = self._settings.mode if mode is None else mode
-        check_mode(mode)
-        if mode == "sparse":
-            return mode
-        if self._index.store.spec.dimensions is None:
-            raise ModeError(
-                f"mode {mode!r} needs vectors, and index version {self.version_name!r} was built "
-                "without an encoder\n"
-                "hint: search with mode 'sparse', or configure an encoder and build a new version"
-            )
-        if self._dense is None:
-            raise ModeError(
-                f"mode {mode!r} needs an encoder for the query, and none was given\n"
-                "hint: search with mode 'sparse', or give the encoder the index was built with"
-            )
-        return mode
-
-    def _visible(
-        self, where: Condition | None, principals: Sequence[str] | None
-    ) -> Condition | None:
+    def _visible(self, where: Filter, principals: Sequence[str] | None) -> Condition | None:
         check_principals(principals)
-        if where is not None:
-            check_fields(where)
-        return visible_where(self._index.store, where=where, principals=principals)
+        given, store = condition_of(where), self._index.store
+        return visible_where(store, where=given, principals=principals, access=self._access)
 
-    def _encoded(self, queries: Sequence[str], *, mode: Mode) -> list[_Query]:
-        _check_texts(queries)
-        if not queries:
-            return []
-        dense: Sequence[FloatArray | None] = [None] * len(queries)
-        sparse: Sequence[SparseVector | None] = [None] * len(queries)
-        if mode != "sparse" and self._dense is not None:
-            width = self._index.store.spec.dimensions
-            dense = list(self._dense.encode_queries(queries, dimensions=width))  # [N, D]
-        if mode != "dense":
-            sparse = self._sparse.encode_queries(queries)
-        return [_Query(*parts) for parts in zip(queries, dense, sparse, strict=True)]
-
-    def _candidates(self, query: _Query, *, depth: int, where: Condition | None) -> Candidates:
-        store, blank = self._index.store, not query.text.strip()
-        dense = sparse = None
-        if query.dense is not None:
-            dense = [] if blank else store.search_dense(query.dense, limit=depth, where=where)
-        if query.sparse is not None:
-            empty = blank or not query.sparse.indices
-            sparse = [] if empty else store.search_sparse(query.sparse, limit=depth, where=where)
-        return Candidates(dense, sparse)
-
-    def _matched_terms(self, terms: dict[int, str], payload: Payload) -> tuple[str, ...]:
-        # title and headings were encoded with the text, so their words match too
-        context = (payload.get("title", ""), *payload.get("heading_path", ()), payload["text"])
-        found = self._sparse.terms("\n".join(context))
-        return tuple(word for term, word in terms.items() if term in found)
+    def _encoded(self, queries: Sequence[str], *, plan: SearchPlan) -> list[EncodedQuery]:
+        check_queries(queries)
+        expander = _chosen(plan.expand, self._expanders, setting="expand")
+        encoders = QueryEncoders(
+            dense=None if plan.mode == "sparse" else self._dense,
+            sparse=None if plan.mode == "dense" else self._sparse,
+            width=self._index.store.spec.dimensions,
+        )
+        return encoders.encode(queries, expansions=widened(queries, expander))
 
 
-def _check_texts(queries: object) -> None:
-    if isinstance(queries, str) or not isinstance(queries, Sequence):
-        raise TypeError(f"`queries` must be a list of strings; got {queries!r}")
-    for query in queries:
-        if not isinstance(query, str):
-            raise TypeError(f"a query must be a string; got {query!r}")
+def _chosen(name: str, stages: Mapping[str, Stage], *, setting: str) -> Stage | None:
+    """Find a stage by name; None for none."""
+    if name == OFF:
+        return None
+    if name not in stages:
+        known = ", ".join(map(repr, (OFF, *stages)))
+        raise PlanError(f"`{setting}` must be one of {known} here; got {name!r}")
+    return stages[name]

@@ -32,7 +32,7 @@ class Expansion:
     """Other wordings, each searched like the query itself; the rankings are fused."""
 
     passages: tuple[str, ...] = ()
-    """Texts that might answer it (HyDE), encoded as documents: their mean joins the query's vector."""
+    """Texts that might answer it (HyDE): the mean of their vectors joins that of the query."""
 
 
 class QueryExpander(Protocol):

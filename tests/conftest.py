@@ -69,6 +69,12 @@ def fake_servers() -> ModuleType:
     return module_of_tests("fake_qdrant")
 
 
+@pytest.fixture(scope="session")
+def fake_stages() -> ModuleType:
+    """The module tests/fake_stages.py."""
+    return module_of_tests("fake_stages")
+
+
 @pytest.fixture
 def server(fake_servers: ModuleType) -> Iterator["FakeQdrant"]:
     """A Qdrant server on loopback that is none."""
@@ -99,6 +105,17 @@ def write_decoder(
         return folders[key]
 
     return write
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Matrices this small are slower on two threads, and far slower on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,7 @@ class FakeQdrant:
             name,
             limit=asked.limit or 10,
             offset=asked.offset,
+            scroll_filter=asked.filter,
             with_payload=asked.with_payload or False,
             with_vectors=asked.with_vector or False,
         )

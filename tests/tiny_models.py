@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 LINES = [
@@ -279,4 +284,30 @@ def write_tiny_adapter(
         if "lora_B" in name:  # zero at first, so the adapter would do nothing
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(str(folder))
+    return folder
+
+
+def pair_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer that frames pairs as BERT's does: <bos> A <eos> B <eos>, B of another kind."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>",
+        pair="<bos> $A <eos> $B:1 <eos>:1",
+        special_tokens=[("<bos>", 0), ("<eos>", 1)],
+    )
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    return tokenizer
+
+
+def write_tiny_cross_encoder(folder: Path, architecture: str = "bert", **changes: Any) -> Path:
+    """Write a seeded random sequence classifier and its tokenizer to ``folder``."""
+    torch.manual_seed(0)
+    config = CONFIG_MAPPING[architecture](**{**SIZES, "num_labels": 1, **changes})
+    model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    for name, weight in model.named_parameters():
+        if weight.ndim > 1 and "embedding" not in name:  # as made, all scores are nearly the same
+            torch.nn.init.normal_(weight, std=0.3)
+    model.save_pretrained(folder)
+    decoder = architecture in FAMILIES
+    (tiny_tokenizer() if decoder else pair_tokenizer()).save_pretrained(folder)
     return folder

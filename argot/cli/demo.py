@@ -25,7 +25,7 @@ from argot.settings import EncoderChoice
 from argot.training_report import read_metrics, training_curves
 from retriever.evaluation import EvaluationReport
 from retriever.judgements import read_beir
-from retriever.settings import Mode
+from retriever.settings import Mode, SearchSettings
 
 QUESTIONS = (
     "how do I read a whole text file into a string",
@@ -129,9 +129,9 @@ def measure(
         found = evaluate_collection(
             collection,
             dense=dense,
-            modes=[mode],
+            searches={name: SearchSettings(mode=mode)},
             progress=lambda progress: draw_ingestion(line, progress),
-        )[mode]
+        )[name]
     return row(name, found.report, seconds=found.index_seconds + found.search_seconds)
 
 

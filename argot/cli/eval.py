@@ -12,6 +12,7 @@ from argot.cli.eval_retrieval import (
     rows_of_reports,
 )
 from argot.cli.eval_sentences import rows_of_pairs, rows_of_words
+from argot.cli.eval_stages import StageFolders, stage_options, ways_of
 from argot.cli.eval_table import Row, json_of, lines_of, missed_gates, parse_gates
 from argot.cli.main import DONE, FAILED
 from argot.cli.output import json_option, print_json, project_option, say
@@ -56,6 +57,7 @@ SENTENCE_METRICS = {"--sts": ("spearman",), "--tokens": ("accuracy", "f1")}
 @click.option(
     "--mode", type=click.Choice(MODES), help="Default: dense with --encoder, else as configured."
 )
+@stage_options
 @click.option(
     "--dims", type=click.IntRange(min=1), help="Truncate the vectors to so many dimensions."
 )
@@ -87,6 +89,10 @@ def command(
     pooling: str | None,
     dtype: str | None,
     mode: Mode | None,
+    reranks: tuple[str, ...],
+    expands: tuple[str, ...],
+    cross_encoder: Path | None,
+    language_model: Path | None,
     dims: int | None,
     metrics: tuple[str, ...],
     gates: tuple[str, ...],
@@ -119,6 +125,10 @@ def command(
             "--pooling": pooling,
             "--dtype": dtype,
             "--mode": mode,
+            "--rerank": reranks,
+            "--expand": expands,
+            "--cross-encoder": cross_encoder,
+            "--language-model": language_model,
             "--dims": dims,
             "--metric": metrics,
             "--as": principals,
@@ -130,9 +140,11 @@ def command(
     limits = parse_gates(gates, names)
     common = EncoderChoice(causal=causal or None, pooling=pooling, dtype=dtype)
     encoders = choose_encoders(models, common=common, echo=echo, folder=folder)
-    if len(encoders.wanted) > 1 and (per_query or compare):
+    ways = ways_of(reranks, expands)
+    if (len(encoders.wanted) > 1 or len(ways) > 1) and (per_query or compare):
         raise click.UsageError(
-            "--per-query and --compare work with one encoder; several are compared in the table"
+            "--per-query and --compare work with one encoder and one way to search; several are "
+            "compared in the table"
         )
     rows: list[Row] = []
     if sts is not None:
@@ -141,12 +153,25 @@ def command(
         rows = rows_of_words(tokens, tokens_train, encoders, column=tag_column, shift=shift)
     elif queries is not None and qrels is not None:
         report = measure_index(
-            queries, qrels, mode=mode, metrics=names, principals=principals, folder=folder
+            queries,
+            qrels,
+            mode=mode,
+            metrics=names,
+            principals=principals,
+            folder=folder,
+            ways=ways,
         )
         rows = rows_of_reports(report, compare=compare, per_query=per_query)
     elif beir is not None:
         reports = measure_collection(
-            beir, encoders, mode=mode, split=split or "test", dims=dims, metrics=names
+            beir,
+            encoders,
+            mode=mode,
+            split=split or "test",
+            dims=dims,
+            metrics=names,
+            ways=ways,
+            folders=StageFolders(cross_encoder, language_model),
         )
         rows = rows_of_reports(reports, compare=compare, per_query=per_query)
     if as_json:

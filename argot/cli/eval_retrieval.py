@@ -1,7 +1,7 @@
 """`argot eval` on judged documents: a collection, or the project's live index."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,20 +9,22 @@ import click
 import numpy as np
 
 from argot.cli.eval_encoders import Encoders
+from argot.cli.eval_stages import StageFolders, Way, stage_models
 from argot.cli.eval_table import Row
 from argot.cli.ingest import draw
 from argot.cli.output import find_project, progress_line, say
 from argot.errors import SettingsError
-from argot.evaluation import SEED, evaluate_collection, evaluate_searcher
+from argot.evaluation import SEED, Evaluation, evaluate_collection, evaluate_searcher
+from argot.stage_settings import LLM
 from encoder.base import DenseEncoder
 from retriever.evaluation import DEFAULT_METRICS, EvaluationReport
 from retriever.evaluation import compare as compare_reports
 from retriever.judgements import read_judgements
 from retriever.metrics import parse_metric
-from retriever.settings import Mode
+from retriever.settings import OFF, Mode, SearchSettings
 
 Reports = dict[str, EvaluationReport]
-"""By the encoder's label."""
+"""By the label of the encoder, and of the stages where it is searched with some."""
 
 
 def measure_collection(
@@ -33,8 +35,10 @@ def measure_collection(
     split: str,
     dims: int | None,
     metrics: tuple[str, ...],
+    ways: Sequence[Way] = (Way(),),
+    folders: StageFolders = StageFolders(),  # noqa: B008 - it is frozen
 ) -> Reports:
-    """Index a collection for this run only and measure it, once with each encoder.
+    """Index a collection for this run only, once with each encoder, and measure it in every way.
 
     Raises:
         SettingsError: the mode needs an encoder and there is none, or has no use for those named.
@@ -44,42 +48,51 @@ def measure_collection(
     usable: Mode = mode or (
         "dense" if encoders.named else "hybrid" if encoders.wanted else "sparse"
     )
+    models, base = stage_models(encoders, folders)
+
+    def measure(dense: DenseEncoder | None) -> list[EvaluationReport]:
+        with progress_line() as line:
+            found = evaluate_collection(
+                beir,
+                dense=dense,
+                searches={way.label(usable): _settings(usable, way) for way in ways},
+                stages_for=lambda _: models.stages(encoder=lambda: dense, base=base),
+                split=split,
+                dimensions=dims,
+                metrics=metrics,
+                progress=lambda progress: draw(line, progress),
+            )
+        tell(found)
+        return [evaluation.report for evaluation in found.values()]
+
     if usable == "sparse":
-        alone = _measure(beir, None, mode=usable, split=split, dims=dims, metrics=metrics)
-        return {"words": alone}
+        return _labelled({"words": measure(None)}, ways)
     if not encoders.wanted:
         raise SettingsError(f"mode {usable} needs an encoder\nhint: give --encoder NAME or FOLDER")
-    return encoders.measure(
-        lambda dense: _measure(beir, dense, mode=usable, split=split, dims=dims, metrics=metrics)
-    )
+    return _labelled(encoders.measure(measure), ways)
 
 
-def _measure(
-    beir: Path,
-    dense: DenseEncoder | None,
-    *,
-    mode: Mode,
-    split: str,
-    dims: int | None,
-    metrics: tuple[str, ...],
-) -> EvaluationReport:
-    with progress_line() as line:
-        found = evaluate_collection(
-            beir,
-            dense=dense,
-            modes=[mode],
-            split=split,
-            dimensions=dims,
-            metrics=metrics,
-            progress=lambda progress: draw(line, progress),
-        )[mode]
-    say(
-        f"{found.documents} documents indexed in {found.index_seconds:.1f} s, "
-        f"{len(found.report.per_query)} queries answered in {found.search_seconds:.1f} s, {mode}"
-    )
-    if found.failed:
-        say(f"{found.failed} documents could not be read and are missing from the measurement")
-    return found.report
+def _settings(mode: Mode, way: Way) -> SearchSettings:
+    return SearchSettings(mode=mode, rerank=way.rerank or OFF, expand=way.expand or OFF)
+
+
+def _labelled(reports: dict[str, list[EvaluationReport]], ways: Sequence[Way]) -> Reports:
+    return {
+        way.label(label): report
+        for label, found in reports.items()
+        for way, report in zip(ways, found, strict=True)
+    }
+
+
+def tell(found: Mapping[str, Evaluation]) -> None:
+    """Say how long each way took, and what could not be read."""
+    first = next(iter(found.values()))
+    say(f"{first.documents} documents indexed in {first.index_seconds:.1f} s")
+    for name, one in found.items():
+        queries = len(one.report.per_query)
+        say(f"{queries} queries answered in {one.search_seconds:.1f} s, {name}")
+    if first.failed:
+        say(f"{first.failed} documents could not be read and are missing from the measurement")
 
 
 def measure_index(
@@ -90,17 +103,28 @@ def measure_index(
     metrics: tuple[str, ...],
     principals: Sequence[str],
     folder: Path | None,
+    ways: Sequence[Way] = (Way(),),
 ) -> Reports:
-    """Measure the project's live index."""
-    # One state of the index for all queries, whatever is ingested meanwhile.
-    with find_project(folder).search_session(mode=mode, follow=False) as session:
-        report = evaluate_searcher(
-            session.searcher,
-            read_judgements(queries=queries, qrels=qrels),
-            metrics=metrics,
-            principals=list(principals) or None,
-        )
-    return {"the index": report}
+    """Measure the project's live index, searched in every way."""
+    project, judgements = find_project(folder), read_judgements(queries=queries, qrels=qrels)
+    with project.search_session(
+        mode=mode,
+        # if any way asks the language model, it is loaded together with the encoder
+        rerank=LLM if any(way.rerank == LLM for way in ways) else None,
+        expand=next((way.expand for way in ways if way.expand not in (None, OFF)), None),
+        follow=False,  # one state of the index for all queries, whatever is ingested meanwhile
+    ) as session:
+        return {
+            way.label("the index"): evaluate_searcher(
+                session.searcher,
+                judgements,
+                rerank=way.rerank or project.settings.search.rerank,
+                expand=way.expand or project.settings.search.expand,
+                metrics=metrics,
+                principals=list(principals) or None,
+            )
+            for way in ways
+        }
 
 
 def rows_of_reports(reports: Reports, *, compare: Path | None, per_query: Path | None) -> list[Row]:

@@ -23,7 +23,7 @@ from indexing.errors import (
     LiveIndexError,
     WrongEncoderError,
 )
-from retriever.errors import MissingPrincipalError, RetrieverError
+from retriever.errors import MissingPrincipalError, PlanError, RetrieverError
 
 DONE, FAILED, USAGE, PARTLY, REFUSED, LOCKED, NO_PROJECT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 10, 130
 
@@ -34,9 +34,12 @@ COMMANDS = {
     "adapt": "Teach the base model the language of your documents.",
     "encoders": "List, show or export the project's encoders.",
     "ingest": "Bring the index in step with its sources.",
+    "migrate": "Read the collection of a LangChain QdrantVectorStore.",
     "index": "Build, promote, check and clean up versions of the index.",
     "search": "Search the index.",
+    "ask": "Answer a question from the documents, and cite them.",
     "eval": "Measure retrieval against judged queries.",
+    "tune": "Set how rankings are fused, on judged queries.",
     "status": "Show what is indexed and what failed.",
 }
 
@@ -45,7 +48,7 @@ EXIT_CODES = (
     (NoProjectError, NO_PROJECT),
     (IndexLockedError, LOCKED),
     ((WrongEncoderError, DeleteGuardError, LiveIndexError, MissingPrincipalError), REFUSED),
-    (ArgotError, USAGE),
+    ((ArgotError, PlanError), USAGE),
     ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
     (OSError, FAILED),
 )

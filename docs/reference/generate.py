@@ -23,11 +23,14 @@ from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.synthetic_settings import SyntheticSettings
 from argot.cli.main import cli
 from argot.settings import CatalogChoice, EncoderChoice, IndexChoice
+from argot.stage_settings import StageSettings
 from argot.typed import describe
 from connectors.registry import SourceSettings
 from encoder.spec import EncodingSettings
 from indexing.chunking import ChunkSettings
 from indexing.stores.server_settings import ServerSettings
+from retriever.access import AccessSettings
+from retriever.answering_settings import AnswerSettings
 from retriever.settings import SearchSettings
 
 HERE = Path(__file__).parent
@@ -39,6 +42,9 @@ TABLES = (
     ("[index]", IndexChoice),
     ("[index] on a Qdrant server", ServerSettings),
     ("[search]", SearchSettings),
+    ("[stages]", StageSettings),
+    ("[ask]", AnswerSettings),
+    ("[access]", AccessSettings),
     ("[catalog]", CatalogChoice),
     ("[adapt]", AdaptSettings),
     ('[[adapt.stages]] with kind = "mntp"', MntpSettings),

@@ -113,6 +113,9 @@ class VectorStore(Protocol):
     ) -> list[ScoredPoint]:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
 
+    def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
+        """Read the payloads of at most `limit` points that match, by point id, in order of id."""
+
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
 

@@ -7,7 +7,7 @@ here: it accepts bad points, fills the disk until it dies, and hangs in a forked
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ import qdrant_edge as engine
 
 from encoder.base import FloatArray, SparseVector
 from indexing.disk import DiskGuard, allocated_bytes
-from indexing.errors import IndexingError, InvalidPointError, NoIndexError, StoreError
+from indexing.errors import InvalidPointError, NoIndexError, StoreError
 from indexing.filters import Condition
 from indexing.lock import HeldLock, hold_lock
 from indexing.stores.base import CollectionSpec, Payload, Point, ScoredPoint
@@ -26,9 +26,10 @@ from indexing.stores.edge_forms import (
     edge_point,
     edge_sparse_query,
     engine_errors,
+    index_payload,
     read_point,
 )
-from indexing.stores.forks import disown_in_children
+from indexing.stores.edge_shard import OpenShard
 from indexing.stores.validation import (
     check_dense,
     check_ids,
@@ -39,9 +40,6 @@ from indexing.stores.validation import (
 )
 
 BATCH_SIZE = 512
-
-_KEYWORD = engine.PayloadSchemaType.Keyword
-_BOOLEAN = engine.PayloadSchemaType.Bool
 
 
 class EdgeStore:
@@ -56,15 +54,10 @@ class EdgeStore:
         lock: HeldLock,
         disk: DiskGuard,
     ) -> None:
-        self._shard = shard
+        self._open = OpenShard(shard, directory=directory, lock=lock)
         self._directory = directory
         self._spec = spec
-        self._lock = lock
         self._disk = disk
-        self._unusable = ""
-        self._unflushed = False
-        self._failed = False
-        disown_in_children(self)
 
     @classmethod
     def create(
@@ -88,19 +81,14 @@ class EdgeStore:
             disk.require(0, purpose="create a collection")
             with engine_errors("create the collection", directory):
                 shard = engine.EdgeShard.create(str(shard_folder), edge_config(spec))
-                for field in spec.keyword_fields:
-                    shard.update(engine.UpdateOperation.create_field_index(field, _KEYWORD))
-                for field in spec.boolean_fields:
-                    shard.update(engine.UpdateOperation.create_field_index(field, _BOOLEAN))
+                index_payload(shard, spec)
                 shard.flush()
             undo.pop_all()
         return cls(shard, directory=directory, spec=spec, lock=lock, disk=disk)
 
     @classmethod
     def open(cls, directory: Path, *, spec: CollectionSpec, disk: DiskGuard | None = None) -> Self:
-        """Open the collection of a directory; what was written and not flushed is replayed.
-
-        After an error nothing is left open.
+        """Open the collection of a directory, or nothing; what was not flushed is replayed.
 
         Raises:
             NoIndexError: the directory holds no collection.
@@ -137,7 +125,7 @@ class EdgeStore:
             # Once into the log and once into the segment, with the slack of both.
             self._disk.require(4 * share, purpose=f"write {len(batch)} points")
             translated = [edge_point(point, self._spec) for point in batch]
-            with self._writing("write points") as shard:
+            with self._open.writing("write points") as shard:
                 shard.update(engine.UpdateOperation.upsert_points(translated))
 
     def set_payload(self, payloads: Mapping[str, Payload]) -> None:
@@ -147,7 +135,7 @@ class EdgeStore:
         # The engine takes an absent id for an error, and keeps the failed update in its log.
         for point_id in sorted(self.existing(list(payloads))):
             payload = dict(payloads[point_id])
-            with self._writing("write payloads") as shard:
+            with self._open.writing("write payloads") as shard:
                 shard.update(engine.UpdateOperation.overwrite_payload([point_id], payload))
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -156,21 +144,20 @@ class EdgeStore:
         if not ids:
             return
         self._disk.require_margin(purpose=f"delete {len(ids)} points")
-        with self._writing("delete points") as shard:
+        with self._open.writing("delete points") as shard:
             shard.update(engine.UpdateOperation.delete_points(list(ids)))
 
     def existing(self, ids: Sequence[str]) -> set[str]:
         """Return those of ``ids`` that are there."""
         check_ids(ids)
-        with self._calling("read points") as shard:
+        with self._open.calling("read points") as shard:
             # All three arguments: without the last two the engine fetches payloads.
-            records = shard.retrieve(list(ids), False, False)
-        return {str(record.id) for record in records}
+            return {str(record.id) for record in shard.retrieve(list(ids), False, False)}
 
     def read(self, ids: Sequence[str]) -> list[Point]:
         """Read points as ``scan`` does, in any order; absent ids are passed over."""
         check_ids(ids)
-        with self._calling("read points") as shard:
+        with self._open.calling("read points") as shard:
             return [read_point(record) for record in shard.retrieve(list(ids), True, True)]
 
     def search_dense(
@@ -197,10 +184,17 @@ class EdgeStore:
         check_limit(limit)
         return self._search(edge_sparse_query(vector, limit=limit, where=where))
 
+    def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
+        """Read the payloads of at most `limit` points that match, by point id, in order of id."""
+        check_limit(limit)
+        request = engine.ScrollRequest(limit=limit, filter=edge_filter(where), with_payload=True)
+        with self._open.calling("read payloads") as shard:
+            return {str(found.id): found.payload or {} for found in shard.scroll(request)[0]}
+
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
         request = engine.CountRequest(exact=True, filter=edge_filter(where))
-        with self._calling("count") as shard:
+        with self._open.calling("count") as shard:
             return shard.count(request)
 
     def scan(self, *, batch_size: int = 256) -> Iterator[list[Point]]:
@@ -211,7 +205,7 @@ class EdgeStore:
             request = engine.ScrollRequest(
                 offset=offset, limit=batch_size, with_payload=True, with_vector=True
             )
-            with self._calling("scan") as shard:
+            with self._open.calling("scan") as shard:
                 records, offset = shard.scroll(request)
             if records:
                 yield [read_point(record) for record in records]
@@ -221,32 +215,26 @@ class EdgeStore:
     def flush(self) -> None:
         """Make everything written so far durable, against a loss of power too."""
         self._disk.require_margin(purpose="flush")
-        with self._writing("flush") as shard:
-            shard.flush()
-        self._unflushed = False
+        self._open.flush()
 
     def optimize(self) -> None:
         """Merge segments and build the graph; call after a bulk load. Blocks every thread."""
         # New segments are written in full before the old ones go.
         size = allocated_bytes(self._directory / "shard")
         self._disk.require(2 * size, purpose="optimize the collection")
-        with self._writing("optimize") as shard:
+        with self._open.writing("optimize") as shard:
             shard.optimize()
         self.flush()
 
     def close(self) -> None:
         """Flush and let the engine and the lock go."""
-        if self._unusable:
+        if not self._open.is_usable:
             return
         try:
-            if self._unflushed and not self._failed:
+            if self._open.needs_flush:
                 self.flush()
         finally:
-            self._unusable = "it is closed"
-            try:
-                self._shard.close()
-            finally:
-                self._lock.release()
+            self._open.close()
 
     def __enter__(self) -> Self:
         return self
@@ -255,44 +243,10 @@ class EdgeStore:
         self.close()
 
     def _search(self, request: engine.QueryRequest) -> list[ScoredPoint]:
-        with self._calling("search") as shard:
+        with self._open.calling("search") as shard:
             found = shard.query(request)
         hits = [ScoredPoint(str(hit.id), hit.score, hit.payload or {}) for hit in found]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
-
-    @contextmanager
-    def _calling(self, action: str) -> Iterator[engine.EdgeShard]:
-        if self._unusable:
-            raise StoreError(f"cannot {action} in {self._directory}: {self._unusable}")
-        with engine_errors(action, self._directory):
-            yield self._shard
-
-    @contextmanager
-    def _writing(self, action: str) -> Iterator[engine.EdgeShard]:
-        if self._failed:
-            raise StoreError(
-                f"cannot {action} in {self._directory}: an earlier write failed\n"
-                "hint: close the collection and open it again; its log is then replayed"
-            )
-        try:
-            with self._calling(action) as shard:
-                self._unflushed = True
-                yield shard
-        except IndexingError:
-            self._failed = not self._unusable
-            raise
-
-    def disown(self) -> None:
-        """Stop a forked child from using, closing or freeing what belongs to its parent."""
-        _inherited.append(self._shard)
-        self._unusable = (
-            "it was opened before a fork, and the engine's threads are not in the child\n"
-            'hint: open it after the fork, or start the process with "spawn"'
-        )
-
-
-_inherited: list[engine.EdgeShard] = []
-"""In a forked child: kept, for freeing a shard there would touch its parent's."""
 
 
 def _take(directory: Path, undo: ExitStack) -> tuple[Path, HeldLock]:

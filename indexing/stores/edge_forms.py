@@ -11,7 +11,7 @@ import qdrant_edge as engine
 
 from encoder.base import FloatArray, SparseVector
 from indexing.errors import DiskFullError, IndexLockedError, StoreError
-from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
+from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.validation import check_condition
 
@@ -86,6 +86,15 @@ def _quantization(spec: CollectionSpec) -> EngineQuantization | None:
             return engine.ProductQuantizationConfig(engine.CompressionRatio.X16)
         case bits:
             return engine.TurboQuantQuantizationConfig(bits=_TURBO_BITS[bits])
+
+
+def index_payload(shard: engine.EdgeShard, spec: CollectionSpec) -> None:
+    """Index the payload fields that every query filters on."""
+    kinds = engine.PayloadSchemaType
+    for field in spec.keyword_fields:
+        shard.update(engine.UpdateOperation.create_field_index(field, kinds.Keyword))
+    for field in spec.boolean_fields:
+        shard.update(engine.UpdateOperation.create_field_index(field, kinds.Bool))
 
 
 def edge_point(point: Point, spec: CollectionSpec) -> engine.Point:
@@ -164,14 +173,14 @@ def _condition(where: Condition) -> EngineCondition:
             return engine.Filter(should=[_condition(part) for part in conditions])
         case Not(part):
             return engine.Filter(must_not=[_condition(part)])
-        case Eq() | Range() | AnyOf(_, (_, *_)):
+        case Eq() | Range() | HasWords() | AnyOf(_, (_, *_)):
             return _field_condition(where)
         case _:
             # No alternatives: nothing matches, where an empty `should` would match everything.
             return engine.HasIdCondition(set())
 
 
-def _field_condition(where: Eq | AnyOf | Range) -> engine.FieldCondition:
+def _field_condition(where: Eq | AnyOf | Range | HasWords) -> engine.FieldCondition:
     match where:
         case Eq(field, value):
             # The engine reads True as the number 1; only numpy's bool is a bool to it.
@@ -180,9 +189,12 @@ def _field_condition(where: Eq | AnyOf | Range) -> engine.FieldCondition:
         case AnyOf(field, values):
             either = cast("list[str] | list[int]", list(values))
             return engine.FieldCondition(field, match=engine.MatchAny(either))
-        case Range(field, at_least, at_most):
-            bounds = engine.RangeFloat(gte=at_least, lte=at_most)
-            return engine.FieldCondition(field, range=bounds)
+        case HasWords(field, words):
+            return engine.FieldCondition(field, match=engine.MatchText(words))
+        case Range(field) if where.is_of_dates:
+            return engine.FieldCondition(field, range=engine.RangeDateTime(**where.moments()))
+        case Range(field):
+            return engine.FieldCondition(field, range=engine.RangeFloat(**where.numbers()))
 
 
 @contextmanager

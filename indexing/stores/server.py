@@ -129,6 +129,19 @@ class ServerStore:
         check_limit(limit)
         return self._search(sparse_plan(vector, limit=limit, where=where))
 
+    def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
+        """Read the payloads of at most `limit` points that match, by point id, in order of id."""
+        check_limit(limit)
+        scroll = partial(
+            self._client.scroll,
+            self._collection,
+            scroll_filter=server_filter(where),
+            limit=limit,
+            with_payload=True,
+        )
+        records, _ = self._call("read payloads", scroll)
+        return {str(record.id): record.payload or {} for record in records}
+
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
         count = partial(

@@ -8,7 +8,7 @@ from qdrant_client import models
 
 from encoder.base import FloatArray, SparseVector
 from indexing.errors import StoreError
-from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
+from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.validation import check_condition
 
@@ -161,20 +161,24 @@ def _condition(where: Condition) -> models.Condition:
             return models.Filter(should=[_condition(part) for part in conditions])
         case Not(part):
             return models.Filter(must_not=[_condition(part)])
-        case Eq() | Range() | AnyOf(_, (_, *_)):
+        case Eq() | Range() | HasWords() | AnyOf(_, (_, *_)):
             return _field_condition(where)
         case _:
             # No alternatives: nothing matches, where an empty `should` would match everything.
             return models.HasIdCondition(has_id=[])
 
 
-def _field_condition(where: Eq | AnyOf | Range) -> models.FieldCondition:
+def _field_condition(where: Eq | AnyOf | Range | HasWords) -> models.FieldCondition:
     match where:
         case Eq(field, value):
             return models.FieldCondition(key=field, match=models.MatchValue(value=value))
         case AnyOf(field, values):
             either = cast("list[str] | list[int]", list(values))
             return models.FieldCondition(key=field, match=models.MatchAny(any=either))
-        case Range(field, at_least, at_most):
-            bounds = models.Range(gte=at_least, lte=at_most)
-            return models.FieldCondition(key=field, range=bounds)
+        case HasWords(field, words):
+            return models.FieldCondition(key=field, match=models.MatchText(text=words))
+        case Range(field) if where.is_of_dates:
+            between = models.DatetimeRange.model_validate(where.moments())
+            return models.FieldCondition(key=field, range=between)
+        case Range(field):
+            return models.FieldCondition(key=field, range=models.Range(**where.numbers()))

@@ -10,12 +10,13 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 
 from encoder.base import FloatArray, SparseVector
 from indexing.errors import InvalidPointError
-from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
+from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import Payload, Point
 
 MAX_PAYLOAD_DEPTH = 64
@@ -106,10 +107,12 @@ def check_condition(condition: Condition) -> None:
                 _check_scalar(value)
             if {type(value) for value in values} not in (set(), {str}, {int}):
                 raise ValueError(f"`values` of {field!r} must be all str or all int; got {values}")
-        case Range(field, at_least, at_most):
+        case Range(field):
             _check_field(field)
-            if not all(math.isfinite(bound) for bound in (at_least, at_most) if bound is not None):
-                raise ValueError(f"a bound must be finite; got {at_least} and {at_most}")
+            _check_bounds(condition)
+        case HasWords(field, words):
+            _check_field(field)
+            _check_words(words)
         case _:
             raise ValueError(f"a filter must be one of indexing.filters; got {condition!r}")
 
@@ -120,6 +123,28 @@ def _check_field(field: str) -> None:
             f"a filter's field must be a path such as metadata.language; got {field!r}\n"
             'hint: put a name with other characters in quotes: metadata."due date"'
         )
+
+
+def _check_bounds(condition: Range) -> None:
+    bounds = condition.bounds.values()
+    dates = [bound for bound in bounds if isinstance(bound, date)]
+    if dates and len(dates) < len(bounds):
+        raise ValueError(f"bounds must be all numbers or all dates; got {condition}")
+    for bound in bounds:
+        if not _is_bound(bound):
+            raise ValueError(f"a bound must be a finite number or a date; got {bound!r}")
+
+
+def _is_bound(value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return math.isfinite(value)
+    return isinstance(value, date)
+
+
+def _check_words(words: object) -> None:
+    if not isinstance(words, str) or not any(map(str.isalnum, words)):
+        raise ValueError(f"`words` must be text with a word in it; got {words!r}")
+    _utf8_bytes(words, where="a filter's words")
 
 
 def _check_scalar(value: str | int | bool) -> None:

@@ -1,6 +1,6 @@
 """Small runs over a tiny random decoder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -36,17 +36,6 @@ def teachable_folder(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("teachable")
     made: Path = tiny_models.write_tiny_decoder(folder, initializer_range=0.3)
     return made
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Matrices this small are slower on two threads, and far slower on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -178,7 +178,8 @@ def test_a_real_run_takes_what_was_estimated_within_30_percent(
                 {"kind": "simcse", "steps": 8, "batch_size": 8, "max_tokens": 64},
                 {**CONTRASTIVE, "pairs": ["structural", "synthetic"], "mine": ["encoder"]}
                 # Which sets so few steps draw from is chance: 5 of them differed by two thirds.
-                | {"steps": 24, "max_tokens": 96, "synthetic": {"passages": 40, "queries_per_passage": 1}},
+                | {"synthetic": {"passages": 40, "queries_per_passage": 1}}
+                | {"steps": 24, "max_tokens": 96},
             ],
             "development_passages": 60,
         }

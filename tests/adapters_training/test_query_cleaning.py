@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from adapters_training.errors import TrainingPairsError
-from adapters_training.query_cleaning import generic_queries, scripts, tidy, why_unfit
+from adapters_training.query_cleaning import generic_queries, scripts, why_unfit
 from adapters_training.synthetic_settings import SyntheticSettings
 from adapters_training.written_lines import WrittenLines
+from encoder.line_cleaning import tidy
 
 PASSAGE = (
     "Travel expenses\nExpenses up to 500 euros are approved by the head of the team. "

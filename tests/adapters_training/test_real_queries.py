@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapters_training.query_cleaning import normalize
 from adapters_training.synthetic_queries import write_queries
 from adapters_training.synthetic_settings import SyntheticSettings
+from encoder.line_cleaning import normalize
 from encoder.loading import load_decoder
 
 pytestmark = pytest.mark.model

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from adapters_training.errors import TrainingInterruptedError, TrainingPairsError
-from adapters_training.query_prompt import make_prompt, readable
+from adapters_training.query_prompt import make_prompt
 from adapters_training.synthetic_queries import (
     choose_passages,
     model_digest,
@@ -19,6 +19,7 @@ from adapters_training.synthetic_queries import (
 from adapters_training.synthetic_settings import SyntheticSettings
 from adapters_training.written_queries import WrittenQueries
 from encoder.loading import Decoder, load_decoder
+from encoder.prompting import readable
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 

@@ -37,7 +37,7 @@ mode = "dense"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with an encoder that needs no model, 90 documents and 20 judged queries."""
-    monkeypatch.setattr("argot.project.load_encoder", lambda *_: HashingEncoder(WIDTH))
+    monkeypatch.setattr("argot.loaded_models.load_encoder", lambda *_: HashingEncoder(WIDTH))
     rng = np.random.default_rng(0)
     topics = [[f"t{topic}w{word}" for word in range(12)] for topic in range(30)]
     documents, queries, qrels = [], [], []

@@ -88,7 +88,7 @@ class World:
         self.root = folder / "project"
         self.docs = self.root / "docs"
         self.encoders = {"old": Counting(1024), "new": Counting(2048), "bad": Useless(64)}
-        for module in ("argot.project", "argot.langchain"):
+        for module in ("argot.loaded_models",):
             monkeypatch.setattr(f"{module}.load_encoder", self._load)
         if fresh:
             self.docs.mkdir(parents=True)

@@ -14,6 +14,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from encoder.base import SparseVector
+from indexing.published_writer import PublishingStore
 from indexing.stores.base import CollectionSpec, Point, VectorStore
 from indexing.stores.edge import EdgeStore
 from indexing.stores.server import ServerStore
@@ -27,12 +28,14 @@ MakeStore = Callable[..., VectorStore]
 """Takes the dimensions, and more of a CollectionSpec by name."""
 
 
-def edge_stores(folder: Path) -> Iterator[MakeStore]:
-    stores: list[EdgeStore] = []
+def stores_in_folders(
+    folder: Path, *, kind: type[EdgeStore] | type[PublishingStore]
+) -> Iterator[MakeStore]:
+    stores: list[EdgeStore | PublishingStore] = []
 
     def make(dimensions: int | None, **options: Any) -> VectorStore:
         spec = CollectionSpec(dimensions=dimensions, **options)
-        stores.append(EdgeStore.create(folder / f"docs-{len(stores)}", spec=spec))
+        stores.append(kind.create(folder / f"docs-{len(stores)}", spec=spec))
         return stores[-1]
 
     yield make
@@ -66,7 +69,9 @@ def rest_stores(fake_servers: ModuleType) -> Iterator[MakeStore]:
 
 def make_stores(adapter: str, folder: Path, fake_servers: ModuleType) -> Iterator[MakeStore]:
     if adapter == "edge":
-        return edge_stores(folder)
+        return stores_in_folders(folder, kind=EdgeStore)
+    if adapter == "publishing":
+        return stores_in_folders(folder, kind=PublishingStore)
     if adapter == "client":
         return client_stores(lambda: Connection(QdrantClient(":memory:")))
     if adapter == "rest":
@@ -81,6 +86,7 @@ QDRANT_URL = os.environ.get("QDRANT_URL", "")
 HOST = urlsplit(QDRANT_URL).hostname or "127.0.0.1"
 ADAPTERS = [
     "edge",
+    "publishing",
     "client",
     "rest",
     pytest.param("server", marks=[pytest.mark.server, pytest.mark.allow_hosts([HOST])]),

@@ -98,6 +98,18 @@ def test_deleting_removes_points_and_forgives_absent_ones(store: VectorStore):
     assert point_id(1) not in {hit.id for hit in store.search_dense(unit(1), limit=10)}
 
 
+def test_payloads_that_match_are_read_in_order_of_id_and_no_more_than_wanted(store: VectorStore):
+    store.upsert([point(n) for n in (5, 3, 9, 4)])
+    found = store.payloads(Range("ordinal", at_least=4), limit=2)
+    assert list(found.items()) == [(point_id(n), point(n).payload) for n in (4, 5)]
+    assert list(store.payloads(Range("ordinal", at_least=4), limit=50)) == [
+        point_id(n) for n in (4, 5, 9)
+    ]
+    assert store.payloads(Eq("source", "absent"), limit=5) == {}
+    with pytest.raises(ValueError, match="`limit` must be at least 1"):
+        store.payloads(Eq("source", "handbook"), limit=0)
+
+
 def test_nothing_is_a_fine_answer(store: VectorStore):
     assert store.count() == 0
     assert store.existing([]) == set()

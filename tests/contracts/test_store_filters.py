@@ -1,6 +1,8 @@
 """Filters of every vector store, against an evaluation in plain Python."""
 
+import re
 import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -8,22 +10,41 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from encoder.base import SparseVector
-from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
+from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import Payload, Point, VectorStore
 
 SCALARS = st.sampled_from(["a", "b", "A", "1", "", 0, 1, 2, -1, True, False])
-VALUES = st.one_of(SCALARS, st.sampled_from([0.5, 1.0, None]), st.lists(SCALARS, max_size=3))
+TEXTS = st.sampled_from(["A b", "b-a", "aa b", "Büro A", "büro", "2024", "a.b", "don't"])
+DATES = st.sampled_from(
+    ["2024-01-30", "2024-01-31", "2024-01-31T10:20:30", "2024-01-31T23:30:00-02:00",
+     "2024-01-31T00:30:00+02:00", "2024-01-31 10:20:30", "2024-02-01T00:00:00Z"]
+)  # fmt: skip
+TEXT_OR_DATE = st.one_of(TEXTS, DATES)
+VALUES = st.one_of(
+    SCALARS,
+    TEXT_OR_DATE,
+    st.sampled_from([0.5, 1.0, None]),
+    st.lists(st.one_of(SCALARS, TEXT_OR_DATE), max_size=3),
+)
 METADATA = st.fixed_dictionaries({}, optional={"x y": VALUES, "lang": VALUES})
 PAYLOADS = st.fixed_dictionaries(
     {}, optional={"source": VALUES, "page": VALUES, "metadata": METADATA}
 )
 FIELDS = st.sampled_from(["source", "page", "metadata.lang", 'metadata."x y"', "absent"])
 BOUNDS = st.none() | st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0])
+MOMENTS = st.none() | st.sampled_from(
+    [date(2024, 1, 30), date(2024, 1, 31), datetime(2024, 1, 31, 10, 20, 30),
+     datetime(2024, 2, 1, 1, 30, tzinfo=UTC),
+     datetime(2024, 1, 31, tzinfo=timezone(timedelta(hours=2))), date.max]
+)  # fmt: skip
+WORDS = st.sampled_from(["a", "A", "b a", "a b", "büro", "BÜRO", "aa", "2024", "t don", "zz a"])
 LEAVES: st.SearchStrategy[Condition] = st.one_of(
     st.builds(Eq, FIELDS, SCALARS),
     st.builds(AnyOf, FIELDS, st.lists(st.sampled_from(["a", "b", "1", "zz"])).map(tuple)),
     st.builds(AnyOf, FIELDS, st.lists(st.sampled_from([0, 1, 2, 9])).map(tuple)),
-    st.builds(Range, FIELDS, BOUNDS, BOUNDS),
+    st.builds(Range, FIELDS, BOUNDS, BOUNDS, BOUNDS, BOUNDS),
+    st.builds(Range, FIELDS, MOMENTS, MOMENTS, MOMENTS, MOMENTS),
+    st.builds(HasWords, FIELDS, WORDS),
 )
 CONDITIONS = st.recursive(
     LEAVES,
@@ -59,15 +80,63 @@ def holds(where: Condition, payload: Payload) -> bool:
             return any(selects(where, value) for value in values_at(payload, where.field))
 
 
-def selects(where: Eq | AnyOf | Range, got: object) -> bool:
+def moment(given: object) -> datetime | None:
+    if isinstance(given, str) and re.match(r"\d{4}-\d\d-\d\d", given):
+        given = datetime.fromisoformat(given)
+    if not isinstance(given, datetime):
+        return None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
+
+
+def within_dates(where: Range, got: object) -> bool:
+    """Day by day for a bound that is a day, else moment by moment."""
+    found = moment(got)
+    if found is None:
+        return False
+
+    def compare(bound: date) -> float:
+        wanted = moment(bound)
+        if wanted is None:
+            return (found.astimezone(UTC).date() - bound).days
+        return (found - wanted).total_seconds()
+
+    tests = {
+        "at_least": lambda apart: apart >= 0,
+        "at_most": lambda apart: apart <= 0,
+        "above": lambda apart: apart > 0,
+        "below": lambda apart: apart < 0,
+    }
+    return all(tests[name](compare(bound)) for name, bound in where.bounds.items())
+
+
+def within(where: Range, got: object) -> bool:
+    if where.is_of_dates:
+        return within_dates(where, got)
+    if type(got) not in (int, float):
+        return False
+    low, high, above, below = where.at_least, where.at_most, where.above, where.below
+    return (
+        (low is None or got >= low)
+        and (high is None or got <= high)
+        and (above is None or got > above)
+        and (below is None or got < below)
+    )
+
+
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def selects(where: Eq | AnyOf | Range | HasWords, got: object) -> bool:
     match where:
         case Eq(_, value):
             return same(value, got)
         case AnyOf(_, values):
             return any(same(value, got) for value in values)
-        case Range(_, low, high):
-            is_number = type(got) in (int, float)
-            return is_number and (low is None or got >= low) and (high is None or got <= high)
+        case HasWords(_, words):
+            return isinstance(got, str) and words_of(words) <= words_of(got)
+        case Range():
+            return within(where, got)
 
 
 @given(payloads=st.lists(PAYLOADS, max_size=6), conditions=st.lists(CONDITIONS, min_size=1))

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from encoder.base import SparseVector
 from indexing.errors import InvalidPointError
-from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
+from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import Point, VectorStore
 
 ONES = np.ones(8, dtype=np.float32)
@@ -80,6 +81,12 @@ def test_a_bad_query_is_refused_and_not_answered_with_nothing(refusing_store: Ve
         (And((AnyOf("a", (1, "b")),)), "all str or all int"),  # type: ignore[arg-type]
         (AnyOf("a", (True,)), "all str or all int"),
         (Range("a", at_least=float("nan")), "finite"),
+        (Range("a", at_least=True), "a finite number or a date"),
+        (Range("a", at_least="2024-01-31"), "a finite number or a date"),  # type: ignore[arg-type]
+        (Range("a", above=1, below=date(2024, 1, 31)), "all numbers or all dates"),
+        (HasWords("a", " - "), "text with a word"),
+        (HasWords("a", 7), "text with a word"),  # type: ignore[arg-type]
+        (HasWords("a", "\ud800 x"), "UTF-8"),
     ],
 )
 def test_a_filter_that_an_engine_would_misread_is_refused(

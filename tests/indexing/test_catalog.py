@@ -64,7 +64,8 @@ def test_replaced_and_removed_points_are_loose_until_they_are_forgotten(catalog:
     records.commit(indexed=[old])
     records.commit(indexed=[new])
     assert records.loose_points() == old.point_ids
-    records.forget_loose_points()
+    with records.sweeping() as loose:
+        assert loose == old.point_ids
     records.remove(["a"])
     assert records.loose_points() == new.point_ids
     assert records.find("a") is None

@@ -89,10 +89,10 @@ STEPS = (
     "flush:1",
     "existing:2",  # and durable: verify them
     "records.commit:1",
-    "records.loose_points:2",  # committed; the first time is the sweep at the beginning
+    "records.sweeping:2",  # committed; the first time is the sweep at the beginning
     "delete:1",  # delete the old ones
     "flush:2",
-    "records.forget_loose_points:2",
+    "records._forget:1",
     "records.remove:1",  # everything new is there; delete what is gone
     "delete:4",
 )

@@ -1,16 +1,19 @@
 """Workers that share a catalog never sync one source at once, and a dead one's is taken over."""
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
 from encoder.base import FloatArray
-from indexing.catalog_leases import Leases
+from indexing.catalog_leases import Lease, Leases
 from indexing.errors import LeaseLostError
 from indexing.options import SyncOptions
 from indexing.pipeline import sync
+from indexing.stores.base import Payload
+from indexing.writing import PointWriter
 
 if TYPE_CHECKING:
     from sync_world import World
@@ -123,9 +126,78 @@ def test_a_worker_that_was_suspended_commits_nothing_over_its_successors_work(
     assert world.stored_ids() == world.cataloged_ids()
 
 
-def run(world: "World", source: object, **arguments: object) -> None:
-    options = SyncOptions(parse_processes=0)
-    sync(source, catalog=world.catalog, target=world.target, options=options, **arguments)
+def test_a_source_is_not_taken_over_while_its_points_are_being_deleted(
+    world: "World", worker: Callable[[str], Leases], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ann is about to delete a point; Bob, in her place, would write the same point anew."""
+    wiki = world.source()
+    wiki.put("page", "The text.")
+    world.sync(wiki)
+    delete, progress = world.store.delete, []
+
+    def bobs_run() -> None:
+        bob, lease = worker("bob"), None
+        while lease is None:
+            lease = bob.take("wiki", version=VERSION)
+        progress.append("bob took over")
+        with lease:
+            run(world, wiki, lease=lease)
+
+    successor = threading.Thread(target=bobs_run)
+
+    def suspended(ids: Sequence[str]) -> None:
+        monkeypatch.setattr(world.store, "delete", delete)
+        clock.now += TTL + 1
+        successor.start()
+        successor.join(timeout=1)
+        delete(ids)
+        progress.append("ann deleted")
+
+    with worker("ann").take("wiki", version=VERSION) or pytest.fail("it was free") as anns:
+        records = world.catalog.source("wiki", version=VERSION, lease=anns)
+        records.remove(["page"])
+        monkeypatch.setattr(world.store, "delete", suspended)
+        PointWriter(world.target, records, slice_tokens=100, on_encoded=lambda _: None).sweep()
+        successor.join()
+    assert progress == ["ann deleted", "bob took over"]
+    assert world.texts() == {"page": ["The text."]}
+    assert world.stored_ids() == world.cataloged_ids()
+
+
+def test_what_a_suspended_worker_writes_over_its_successors_payload_is_made_good(
+    world: "World", worker: Callable[[str], Leases], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiki = world.source()
+    wiki.put("page", "The text.", access=("user:old",))
+    world.sync(wiki, protected=True)
+    wiki.put("page", "The text.", access=("user:older",))
+    set_payload = world.store.set_payload
+
+    def bobs_run() -> None:
+        wiki.put("page", "The text.", access=("user:new",))
+        with worker("bob").take("wiki", version=VERSION) or pytest.fail("expired") as bobs:
+            run(world, wiki, lease=bobs, protected=True)
+
+    def suspended(payloads: Mapping[str, Payload]) -> None:
+        monkeypatch.setattr(world.store, "set_payload", set_payload)
+        clock.now += TTL + 1
+        bobs_run()
+        set_payload(payloads)
+
+    monkeypatch.setattr(world.store, "set_payload", suspended)
+    with (
+        worker("ann").take("wiki", version=VERSION) or pytest.fail("it was free") as anns,
+        pytest.raises(LeaseLostError),
+    ):
+        run(world, wiki, lease=anns, protected=True)
+    assert world.sync(wiki, protected=True).metadata_only == 1
+    [[point]] = list(world.store.scan())
+    assert point.payload["access"] == ["user:new"]
+
+
+def run(world: "World", source: object, *, lease: Lease, protected: bool = False) -> None:
+    options = SyncOptions(parse_processes=0, protected=protected)
+    sync(source, catalog=world.catalog, target=world.target, options=options, lease=lease)
 
 
 def test_workers_in_one_version_leave_each_others_unfinished_points_alone(world: "World") -> None:

@@ -35,7 +35,7 @@ OPTIONS = SyncOptions(max_delete_fraction=1, batch_tokens=600, parse_processes=1
 SPARSE = Bm25Encoder(Bm25Settings())
 STEPS = {
     EdgeStore: ("upsert", "set_payload", "delete", "existing", "flush", "optimize", "close"),
-    SourceRecords: ("announce", "commit", "loose_points", "forget_loose_points", "remove"),
+    SourceRecords: ("announce", "commit", "sweeping", "_forget", "remove"),
 }
 
 

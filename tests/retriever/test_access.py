@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from encoder.fake import HashingEncoder
-from indexing.filters import Condition, Eq, Not, Or
-from retriever.errors import MissingPrincipalError
+from indexing.filters import And, AnyOf, Condition, Eq, Not, Or
+from retriever.access import PUBLIC, AccessSettings, visible_where
+from retriever.errors import MissingPrincipalError, TenantError
 from retriever.results import Hit
 from retriever.search import Searcher
 from retriever.settings import Mode
@@ -81,3 +82,41 @@ def test_a_chunk_that_does_not_say_whether_it_is_public_is_hidden(
     with pytest.raises(MissingPrincipalError):
         searcher.search("leave")
     assert searcher.search("leave", principals=["user:x"]) == []
+
+
+def test_a_tenant_field_must_be_one_that_chunks_have():
+    assert AccessSettings(tenant_field="metadata.tenant").tenant_field == "metadata.tenant"
+    with pytest.raises(ValueError, match=r"written `metadata\.tenant`"):
+        AccessSettings(tenant_field="tenant")
+
+
+def test_a_tenant_narrows_before_the_callers_filter(searcher: Searcher):
+    store = searcher._index.store
+    where = Or((Eq("metadata.tenant", "rival"), Eq("source", "handbook")))
+    access = AccessSettings(tenant_field="metadata.tenant")
+
+    narrowed = visible_where(store, where=where, principals=["tenant:acme"], access=access)
+
+    assert narrowed == And(
+        (
+            Or((PUBLIC, AnyOf("access", ("tenant:acme",)))),
+            And((Eq("metadata.tenant", "acme"), where)),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("principals", "got"),
+    [
+        (None, "got none"),
+        (["user:eve"], "got none"),
+        (["tenant:"], "got tenant:"),
+        (["tenant:a", "tenant:b"], "got tenant:a, tenant:b"),
+    ],
+)
+def test_anything_but_one_tenant_is_refused(
+    searcher: Searcher, principals: list[str] | None, got: str
+):
+    access = AccessSettings(tenant_field="metadata.tenant")
+    with pytest.raises(TenantError, match=got):
+        visible_where(searcher._index.store, where=None, principals=principals, access=access)

@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 
 from retriever.candidates import fuse
 from retriever.fusion import (
+    contributions,
+    distributed_scores,
     distribution_score_fusion,
     reciprocal_rank_fusion,
+    reciprocal_ranks,
     relative_score_fusion,
+    relative_scores,
+    totals,
 )
 from retriever.settings import FUSIONS, SearchSettings
 
@@ -146,3 +151,16 @@ def test_the_settings_choose_the_fusion():
     for fusion in FUSIONS:
         settings = SearchSettings(fusion=fusion, rrf_k=5, dense_weight=0.6, sparse_weight=0.4)
         assert fuse(SCORED, settings=settings) == by_name[fusion]
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_what_the_rankings_add_sums_to_the_fused_score(fusion: Any):
+    scaled = {
+        "rrf": {name: reciprocal_ranks([i for i, _ in r], k=60) for name, r in SCORED.items()},
+        "relative_score": {name: relative_scores(r) for name, r in SCORED.items()},
+        "dbsf": {name: distributed_scores(r) for name, r in SCORED.items()},
+    }[fusion]
+    parts = contributions(scaled)
+
+    assert totals(parts) == fuse(SCORED, settings=SearchSettings(fusion=fusion))
+    assert {id_ for found in SCORED.values() for id_, _ in found} == parts.keys()

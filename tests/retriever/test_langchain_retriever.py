@@ -38,6 +38,13 @@ def test_a_document_carries_the_hit_and_the_metadata_of_its_source(searcher: Sea
     }
 
 
+def test_neighbours_come_as_the_context_of_a_document(searcher: Searcher):
+    (document,) = ArgotRetriever(searcher=searcher, k=1).invoke(QUERY, neighbours=1)
+
+    assert document.page_content == "Employees get thirty days of annual leave."
+    assert document.metadata["context"].endswith("Unused leave expires in March.")
+
+
 def test_arguments_of_invoke_take_the_place_of_the_constructors(searcher: Searcher):
     retriever = ArgotRetriever(searcher=searcher, k=3, mode="dense")
 
@@ -65,7 +72,7 @@ def test_a_filter_of_invoke_narrows_that_of_the_constructor(searcher: Searcher):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"filters": {"source": "x"}}, TypeError, "`invoke` takes k, mode, filter; got filters"),
+        ({"filters": {"source": "x"}}, TypeError, "`invoke` takes filter, k, .*; got filters"),
         ({"top_k": 1, "where": None}, TypeError, "got top_k, where"),
         ({"principals": ["group:board"]}, TypeError, 'config={"configurable": {"principals"'),
         ({"filter": {"langauge": "en"}}, ValueError, r"written `metadata\.langauge`"),

@@ -39,6 +39,7 @@ def test_a_hybrid_hit_carries_both_ranks_and_how_they_were_fused(searcher: Searc
             "k": 60,
             "weights": {"dense": 1.0, "sparse": 1.0},
             "score": hit.score,
+            "shares": {"dense": 0.5, "sparse": 0.5},
         },
         "rerank": None,
         "filter": None,

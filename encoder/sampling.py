@@ -3,13 +3,12 @@
 Shapes: R rows that are written · V vocabulary.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
-
-from adapters_training.randomness import numpy_generator
 
 Draws = npt.NDArray[np.float64]
 
@@ -39,8 +38,9 @@ class Sampling:
 
 def make_draws(prompt: str, *, number: int, sampling: Sampling) -> Draws:
     """Draw the numbers in [0, 1) for one continuation of a prompt, ``[max_new_tokens]``."""
-    generator = numpy_generator("continuation", sampling.seed, number, prompt)
-    return generator.random(sampling.max_new_tokens)
+    named = f"str:continuation\0int:{sampling.seed}\0int:{number}\0str:{prompt}"
+    seed = int.from_bytes(hashlib.sha256(named.encode()).digest()[:8], "big") >> 1
+    return np.random.default_rng(seed).random(sampling.max_new_tokens)
 
 
 def choose_tokens(logits: Tensor, draws: Tensor, *, sampling: Sampling) -> Tensor:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from adapters_training.errors import TrainingPairsError
-from adapters_training.generation import Continuation, continue_prompts
-from adapters_training.sampling import Sampling, choose_tokens
+from encoder import generation
+from encoder.errors import EncoderError
+from encoder.generation import Continuation, continue_prompts
 from encoder.loading import Decoder, load_decoder
+from encoder.sampling import Sampling, choose_tokens
 
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("one_thread")]
 
@@ -97,7 +98,7 @@ def test_every_family_writes_what_transformers_writes_alone(write_decoder: Write
 def test_layers_that_carry_a_state_write_the_same_too(write_decoder: Write, hybrid: str):
     made = load(write_decoder(hybrid, initializer_range=0.3))
     if hybrid == "recurrent_gemma":
-        with pytest.raises(TrainingPairsError, match="RecurrentGemmaForCausalLM does not"):
+        with pytest.raises(EncoderError, match="RecurrentGemmaForCausalLM does not"):
             written(made, PROMPTS, sampling=GREEDY)
     else:
         require_what_transformers_writes(made)
@@ -169,3 +170,23 @@ def test_tokens_are_drawn_with_their_probabilities_from_the_nucleus_alone():
         [1 / 30, 16 / 30, 4 / 30, 9 / 30], abs=1e-3
     )
     assert shares(temperature=0, top_p=1) == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "max_lines", "ended", "kept"),
+    [
+        ("wing\n", 1, True, "wing"),
+        ("\n \n", 1, False, ""),
+        ("wing\n\nlift", 1, False, "wing"),
+        ("wing\n", 2, False, "wing"),
+        (" wing\n\n lift \n", 2, True, "wing\nlift"),
+        ("wing\n\nlift\n", None, False, "wing\n\nlift"),
+        ("wing\nlift<eos>", 3, True, "wing\nlift"),
+    ],
+)
+def test_a_row_ends_behind_as_many_lines_as_are_wanted_blank_ones_not_counted(
+    decoder: Decoder, text: str, max_lines: int | None, *, ended: bool, kept: str
+):
+    ids = decoder.tokenizer(text)["input_ids"]
+    assert generation._end_test(decoder, max_lines=max_lines)(ids) is ended
+    assert generation._first_lines(generation._decode(decoder, ids), max_lines) == kept

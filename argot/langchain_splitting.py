@@ -1,0 +1,98 @@
+"""LangChain's text splitters in place of our chunker; nothing of LangChain is imported."""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Protocol
+
+from connectors.document import Document, Heading
+from indexing.chunking import Chunk
+from indexing.identity import digest
+from indexing.tokens import WordTokenizer
+
+
+class TextSplitter(Protocol):
+    """What every `TextSplitter` of LangChain has."""
+
+    def split_text(self, text: str) -> list[str]:
+        """Cut a text into pieces."""
+
+
+class SplitterChunker:
+    """Cuts documents as a text splitter does; chunks keep their place, page and headings.
+
+    Args:
+        splitter: Its pieces must be parts of the text; blanks may differ.
+    """
+
+    def __init__(self, splitter: TextSplitter) -> None:
+        self._splitter = splitter
+        self._tokenizer = WordTokenizer()
+
+    @property
+    def name(self) -> str:
+        """Digest of the splitter's class and its plain settings."""
+        kind = type(self._splitter)
+        plain = (str, int, float, bool, list, tuple, type(None))
+        settings = {
+            name: value for name, value in vars(self._splitter).items() if isinstance(value, plain)
+        }
+        written = json.dumps(settings, sort_keys=True, default=str)
+        return digest([kind.__module__, kind.__qualname__, written])
+
+    def cut(self, document: Document) -> list[Chunk]:
+        """Cut a document; one without text gives a chunk of its title.
+
+        Raises:
+            ValueError: a piece is not in the text.
+        """
+        pieces = list(_located(document.text, self._splitter.split_text(document.text)))
+        if not pieces and document.title:
+            pieces = [(0, 0)]
+        return [self._chunk(document, number, *span) for number, span in enumerate(pieces)]
+
+    def _chunk(self, document: Document, ordinal: int, start: int, end: int) -> Chunk:
+        text, pages = document.text[start:end], document.page_starts
+        context = "" if text.lstrip("# ").startswith(document.title) else document.title
+        return Chunk(
+            ordinal=ordinal,
+            text=text,
+            start=start,
+            end=end,
+            page=max(1, bisect_right(pages, start)) if pages else None,
+            heading_path=_path(document.headings, start),
+            context=context,
+            token_count=len(self._tokenizer.token_spans(f"{context}\n{text}")),
+        )
+
+
+def _located(text: str, pieces: list[str]) -> Iterator[tuple[int, int]]:
+    """Find each piece, after the beginning of the one before it."""
+    after = 0
+    for piece in pieces:
+        if not piece.strip():
+            continue
+        start = text.find(piece, after)
+        end = start + len(piece)
+        if start < 0:
+            # Splitters join what they cut by one blank or line break.
+            found = re.compile(r"\s+".join(map(re.escape, piece.split()))).search(text, after)
+            if found is None:
+                raise ValueError(
+                    f"a text splitter must give pieces of the text; got {piece[:80]!r}, which is "
+                    f"not in it after character {after}"
+                )
+            start, end = found.span()
+        yield start, end
+        after = start + 1
+
+
+def _path(headings: tuple[Heading, ...], start: int) -> tuple[str, ...]:
+    """Titles of the headings that a place lies under, outermost first."""
+    path: list[Heading] = []
+    for heading in headings:
+        if heading.start > start:
+            break
+        path = [*(above for above in path if above.level < heading.level), heading]
+    return tuple(heading.title for heading in path)

@@ -1,0 +1,61 @@
+"""Citations such as ``[2]`` in a text that is still being written."""
+
+import re
+from collections.abc import Iterator
+
+_CITATION = re.compile(
+    r"\[\s*(?:sources?\s*)?([0-9]{1,6}(?:\s*[,;]\s*(?:sources?\s*)?[0-9]{1,6})*)\s*\]",
+    re.IGNORECASE,
+)
+_UNFINISHED = re.compile(r"\s*\[[^\[\]]{0,60}$|\s+$")
+"""What may become a citation, and spaces that go with it if it is dropped."""
+
+
+class CitedText:
+    """Passes a text on, each citation in the form ``[1]``, without those of no source.
+
+    Args:
+        sources: Numbers from 1 to this one exist.
+    """
+
+    def __init__(self, sources: int) -> None:
+        self._sources = sources
+        self._held = ""
+        self.cited: tuple[int, ...] = ()
+        """Numbers that exist, in the order in which they were first cited."""
+
+        self.unknown: tuple[int, ...] = ()
+        """Numbers that do not, likewise; they were dropped."""
+
+    def feed(self, piece: str) -> str:
+        """Take the next piece; return what can't change any more."""
+        text = self._held + piece
+        unfinished = _UNFINISHED.search(text)
+        end = unfinished.start() if unfinished else len(text)
+        self._held = text[end:]
+        return self._checked(text[:end])
+
+    def finish(self) -> str:
+        """Return the rest."""
+        text, self._held = self._held, ""
+        return self._checked(text)
+
+    def _checked(self, text: str) -> str:
+        return "".join(self._parts(text))
+
+    def _parts(self, text: str) -> Iterator[str]:
+        done = 0
+        for match in _CITATION.finditer(text):
+            numbers = [int(number) for number in re.findall("[0-9]+", match.group(1))]
+            known = [number for number in numbers if 1 <= number <= self._sources]
+            self.cited = _with(self.cited, known)
+            self.unknown = _with(self.unknown, [n for n in numbers if n not in known])
+            before = text[done : match.start()]
+            yield before if known else before.rstrip(" ")
+            yield "".join(f"[{number}]" for number in known)
+            done = match.end()
+        yield text[done:]
+
+
+def _with(seen: tuple[int, ...], numbers: list[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((*seen, *numbers)))

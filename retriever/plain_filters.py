@@ -1,0 +1,127 @@
+"""Filters written as plain values: what JSON, a chain or a command line can give.
+
+::
+
+    {"source": "handbook"}                              the field equals the value
+    {"source": ["handbook", "wiki"]}                    ... one of the values
+    {"metadata.year": {">=": 2024, "<": 2026}}          numbers within bounds
+    {"metadata.date": {">": "2024-01-31"}}              dates, in ISO 8601 form
+    {"text": {"words": "annual leave"}}                 text that contains every word
+    {"page": {"!=": 1}, "title": {"not in": ["A"]}}     all entries of a mapping hold
+    {"or": [{...}, {...}]}  {"and": [...]}  {"not": {...}}
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from math import isfinite
+
+from indexing.filters import And, AnyOf, Bound, Condition, Eq, HasWords, Not, Or, Range
+
+MAX_DEPTH = 16
+"""Mappings within mappings; engines read conditions recursively."""
+
+
+def read_mapping(given: Mapping[object, object], *, depth: int = 1) -> Condition:
+    """Read a filter that is a mapping with at least one entry; all its entries must hold.
+
+    Raises:
+        ValueError: an operator is unknown, a value does not fit, or it is nested too deep.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a filter may be nested {MAX_DEPTH} deep at most")
+    if not given:
+        raise ValueError("a filter within a filter must have an entry; got {}")
+    parts = tuple(_entry(key, value, depth=depth) for key, value in given.items())
+    return parts[0] if len(parts) == 1 else And(parts)
+
+
+def _entry(key: object, value: object, *, depth: int) -> Condition:
+    if key in ("and", "or"):
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{key!r} must have a list of filters; got {value!r}")
+        parts = tuple(_nested(str(key), part, depth=depth) for part in value)
+        return And(parts) if key == "and" else Or(parts)
+    if key == "not":
+        return Not(_nested("not", value, depth=depth))
+    if not isinstance(key, str):
+        raise ValueError(f"a filter's field must be text; got {key!r}")  # noqa: TRY004
+    if isinstance(value, Mapping):
+        if not value:
+            raise ValueError(f"the filter on {key!r} must have an operator; got {{}}")
+        parts = tuple(_operation(key, name, operand) for name, operand in value.items())
+        return parts[0] if len(parts) == 1 else And(parts)
+    return _equality(key, value)
+
+
+def _nested(key: str, value: object, *, depth: int) -> Condition:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{key!r} must hold filters, each a mapping; got {value!r}")  # noqa: TRY004
+    return read_mapping(value, depth=depth + 1)
+
+
+def _equality(field: str, value: object) -> Condition:
+    if isinstance(value, str | int):
+        return Eq(field, value)
+    if isinstance(value, list | tuple | set | frozenset):
+        if all(isinstance(one, str) for one in value):
+            return AnyOf(field, tuple(value))
+        if all(isinstance(one, int) and not isinstance(one, bool) for one in value):
+            return AnyOf(field, tuple(value))
+    raise ValueError(
+        f"the filter on {field!r} must be a string, a whole number, a boolean, or a list of "
+        f"strings or of whole numbers; got {value!r}\n"
+        f'hint: bounds are written {{"{field}": {{">=": 1}}}}; the operators are '
+        f"{', '.join(_OPERATIONS)}"
+    )
+
+
+def _operation(field: str, operator: object, operand: object) -> Condition:
+    if operator not in _OPERATIONS:
+        raise ValueError(
+            f"the filter on {field!r} has no operator {operator!r}; "
+            f"there are {', '.join(_OPERATIONS)}"
+        )
+    return _OPERATIONS[str(operator)](field, operand)
+
+
+def _one_of(field: str, operand: object) -> Condition:
+    if not isinstance(operand, list | tuple | set | frozenset):
+        raise ValueError(f"'in' and 'not in' on {field!r} must have a list; got {operand!r}")  # noqa: TRY004
+    return _equality(field, operand)
+
+
+def _words(field: str, operand: object) -> Condition:
+    if not isinstance(operand, str) or not any(map(str.isalnum, operand)):
+        raise ValueError(f"'words' on {field!r} must have text with a word in it; got {operand!r}")
+    return HasWords(field, operand)
+
+
+def _bound(field: str, operand: object) -> Bound:
+    if isinstance(operand, str):
+        try:
+            day_only = len(operand.strip()) == len("2024-01-31")
+            kind = date if day_only else datetime
+            return kind.fromisoformat(operand.strip())
+        except ValueError as exc:
+            raise ValueError(
+                f"a bound of {field!r} must be a number or a date such as 2024-01-31 or "
+                f"2024-01-31T10:20:30Z; got {operand!r}"
+            ) from exc
+    if isinstance(operand, date):
+        return operand
+    if isinstance(operand, int | float) and not isinstance(operand, bool) and isfinite(operand):
+        return operand
+    raise ValueError(f"a bound of {field!r} must be a finite number or a date; got {operand!r}")
+
+
+_OPERATIONS: dict[str, Callable[[str, object], Condition]] = {
+    "=": _equality,
+    "!=": lambda field, operand: Not(_equality(field, operand)),
+    "in": _one_of,
+    "not in": lambda field, operand: Not(_one_of(field, operand)),
+    ">=": lambda field, operand: Range(field, at_least=_bound(field, operand)),
+    "<=": lambda field, operand: Range(field, at_most=_bound(field, operand)),
+    ">": lambda field, operand: Range(field, above=_bound(field, operand)),
+    "<": lambda field, operand: Range(field, below=_bound(field, operand)),
+    "words": _words,
+}

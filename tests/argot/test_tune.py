@@ -1,0 +1,296 @@
+"""`argot tune`: choosing how rankings are fused, on judged queries."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from argot.judged_parts import apart, split_judgements
+from argot.project import Project
+from argot.search_trial import (
+    DENSE_SHARES,
+    DEPTHS,
+    Found,
+    Reranked,
+    best,
+    documents,
+    try_fusions,
+    try_rerank_depths,
+)
+from argot.stages import Stages
+from argot.tuning import tune_search, write_search
+from argot.tuning_searches import search_sides
+from encoder.fake import HashingEncoder
+from retriever.judgements import Judgements
+from retriever.settings import SearchSettings
+
+Run = Callable[..., tuple[int, Any, str]]
+
+SETTINGS = """\
+# Of this project.
+[[sources]]
+name = "docs"
+path = "docs.jsonl"
+
+[index]
+language = "none"
+
+[search]
+# dense_weight = 1.0   # of the vectors
+k = 5  # short
+"""
+DOCUMENTS, QUERIES = 90, 30
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose encoder has far too few buckets, so that words find more than vectors."""
+    monkeypatch.setattr(Project, "load", lambda *_, **__: HashingEncoder(8))
+    rng = np.random.default_rng(0)
+    topics = [[f"t{topic}w{word}" for word in range(4)] for topic in range(30)]
+    common = [f"common{word}" for word in range(8)]
+    docs = [
+        {"_id": f"d{number}", "text": " ".join([*topics[number % 30], *rng.choice(common, 8)])}
+        for number in range(DOCUMENTS)
+    ]
+    queries = [
+        {"_id": f"q{number}", "text": " ".join([topics[number][0], *rng.choice(common, 2)])}
+        for number in range(QUERIES)
+    ]
+    for name, records in (("docs", docs), ("queries", queries)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, records)) + "\n")
+    write_qrels(tmp_path / "qrels.tsv", range(QUERIES))
+    (tmp_path / "argot.toml").write_text(SETTINGS)
+    return tmp_path
+
+
+def write_qrels(path: Path, numbers: Sequence[int]) -> Path:
+    lines = [f"q{n}\td{n + 30 * part}\t1" for n in numbers for part in range(3)]
+    path.write_text("query-id\tcorpus-id\tscore\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def tune(argot: Run, folder: Path, *more: str | Path) -> tuple[int, Any, str]:
+    files = ("--queries", folder / "queries.jsonl", "--qrels", folder / "qrels.tsv")
+    return argot("tune", "--project", folder, *files, *more)
+
+
+def judged(count: int) -> Judgements:
+    ids = [f"q{number}" for number in range(count)]
+    return Judgements({id_: f"text {id_}" for id_ in ids}, {id_: {"d1": 1} for id_ in ids})
+
+
+def test_the_winner_is_written_and_every_comment_stays(folder: Path, argot: Run):
+    Project.open(folder).ingest()
+    code, found, _ = tune(argot, folder, "--json")
+    assert code == 0
+    assert found["schema_version"] == 1
+    assert found["queries"] == {"tuning": 20, "held_out": 10}
+    assert (found["improves"], found["written"]) == (True, True)
+    before, after = (found[name]["metrics"]["ndcg@10"] for name in ("present", "chosen"))
+    difference = found["compare"]["ndcg@10"]["difference"]
+    assert after["value"] - before["value"] == pytest.approx(difference)
+    assert difference > 0.05
+    assert after["low"] <= after["value"] <= after["high"]
+    chosen = found["chosen"]["settings"]
+    assert chosen["mode"] == "sparse", "words alone find everything here"
+    text = (folder / "argot.toml").read_text()
+    assert "# Of this project." in text
+    assert "# of the vectors" in text
+    assert "k = 5  # short" in text
+    settings = Project.open(folder).settings.search
+    assert {name: getattr(settings, name) for name in chosen} == chosen
+    page = Path(found["plot"])
+    assert page == folder / ".argot" / "search-tuning.html"
+    assert "<svg" in page.read_text()
+    code, out, err = tune(argot, folder)
+    assert (code, "the present settings stay" in err) == (0, True), "nothing betters the best"
+    present, again = out.splitlines()[:2]
+    assert present.removeprefix("present: ") == again.removeprefix("chosen:  ")
+    assert (folder / "argot.toml").read_text() == text
+
+
+def test_a_dry_run_chooses_by_no_held_out_query_and_writes_no_settings(folder: Path, argot: Run):
+    Project.open(folder).ingest()
+    held_out = write_qrels(folder / "held_out.tsv", range(24, 30))
+    code, out, err = tune(argot, folder, "--held-out", held_out, "--dry-run")
+    assert code == 0
+    assert "present: rrf k=60, dense 1 : sparse 1, depth 100" in out
+    assert "chosen by 24 queries among" in out
+    assert "measured on 6 others" in out
+    assert "95 % interval" in out
+    assert "nothing is written" in err
+    assert (folder / "argot.toml").read_text() == SETTINGS
+
+
+def test_a_search_computed_from_its_sides_is_the_search(folder: Path):
+    project = Project.open(folder)
+    project.ingest()
+    queries = {"q": "t3w1 common1", "r": "t4w1 t9w3 common2"}
+    train = Judgements(queries, {"q": {"d3": 1}, "r": {"d4": 1}})
+    for changes in (
+        {},
+        {"fusion": "relative_score", "dense_weight": 0.3, "sparse_weight": 0.7},
+        {"fusion": "dbsf", "dense_weight": 0.9, "sparse_weight": 0.1},
+        {"mode": "dense"},
+        {"mode": "sparse"},
+    ):
+        settings = replace(project.settings.search, **changes)
+        with project.search_session() as session:
+            found = search_sides(session.searcher, train, principals=None, progress=lambda _: None)
+            real = session.searcher.rank_documents(
+                list(queries.values()), limit=10, **{"depth": settings.depth, **changes}
+            )
+        for id_, ranking in zip(queries, real, strict=True):
+            scores = {round(score, 9) for _, score in ranking}
+            if len(scores) == len(ranking):  # equal scores have no order of their own
+                assert documents(found[id_], settings)[:10] == [name for name, _ in ranking]
+
+
+def test_depths_are_tried_for_the_best_fusion_and_of_equals_the_shallow_one_is_taken():
+    found = {
+        "q": Found(
+            dense=[("a", 0.9), ("b", 0.85), ("c", 0.1)],
+            sparse=[("c", 2.0), ("d", 1.9), ("e", 1.8), ("b", 1.7)],
+            documents={id_: f"d{id_}" for id_ in "abcde"},
+        )
+    }
+    judgements = Judgements({"q": "x"}, {"q": {"db": 1}})
+    present = SearchSettings()
+    tried = try_fusions(present, found, judgements)
+    assert tried[0].settings is present
+    assert len(tried) == 3 + 5 * len(DENSE_SHARES) + len(DEPTHS) - 1
+    assert [one.settings.mode for one in tried[:3]] == ["hybrid", "sparse", "dense"]
+    assert best(tried).settings.mode == "hybrid"
+    assert best(tried).quality == 1.0 > tried[0].quality
+    assert best(tried).settings.dense_weight > best(tried).settings.sparse_weight
+    assert best(tried).settings.depth == min(DEPTHS)
+    assert documents(found["q"], replace(present, k=1, depth=1)) == ["dc", "da"]
+    assert best(tried[:3]).settings is present, "words alone do not better"
+
+
+def test_the_depth_of_reranking_is_the_least_that_is_best():
+    fused = [f"c{number}" for number in range(100)]
+    read = Reranked(
+        fused=fused,
+        scores={id_: float(id_ == "c15") - number / 1000 for number, id_ in enumerate(fused)},
+        documents={id_: f"d{number}" for number, id_ in enumerate(fused)},
+    )
+    judgements = Judgements({"q": "x"}, {"q": {"d15": 1}})
+    tried = try_rerank_depths(SearchSettings(rerank="cross"), {"q": read}, judgements)
+    assert [(one.settings.rerank_depth, one.quality) for one in tried] == [
+        *((10, 0.0), (20, 1.0)),
+        *((50, 1.0), (100, 1.0)),
+    ]
+    assert best(tried).settings.rerank_depth == 20
+
+
+class ByOverlap:
+    """Reranks by the words that a text shares with the query."""
+
+    name = "cross-encoder"
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        return [float(len({*query.split()} & {*text.split()})) for text in texts]
+
+
+def test_with_a_reranker_its_depth_is_tuned_too(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    stages = Stages({"cross-encoder": ByOverlap()}, {})
+    monkeypatch.setattr(Project, "stages_for", lambda *_: stages)
+    with (folder / "argot.toml").open("a") as file:
+        file.write('rerank = "cross-encoder"\n')
+    project = Project.open(folder)
+    project.ingest()
+    lines = (folder / "queries.jsonl").read_text().splitlines()
+    texts = {record["_id"]: record["text"] for record in map(json.loads, lines)}
+    grades = {f"q{n}": {f"d{n + 30 * part}": 1 for part in range(3)} for n in range(QUERIES)}
+    train, held_out = split_judgements(Judgements(texts, grades))
+    tuning = tune_search(project, train, held_out, progress=lambda _: None)
+    assert [one.settings.rerank_depth for one in tuning.reranked] == [10, 20, 50, 100]
+    assert tuning.chosen.rerank_depth in (10, 20, 50, 100)
+    assert tuning.after.metrics["ndcg@10"].value >= tuning.before.metrics["ndcg@10"].value
+
+
+def test_the_parts_share_no_query_and_too_few_are_refused():
+    train, held_out = split_judgements(judged(30))
+    assert (len(train.queries), len(held_out.queries)) == (20, 10)
+    assert not train.queries.keys() & held_out.queries.keys()
+    assert split_judgements(judged(30)) == (train, held_out)
+    again, _ = apart(judged(30), held_out)
+    assert again.queries.keys() == train.queries.keys()
+    same_words = Judgements(
+        {f"other {id_}": text for id_, text in held_out.queries.items()},
+        {f"other {id_}": {"d1": 1} for id_ in held_out.queries},
+    )
+    assert apart(judged(30), same_words)[0].queries.keys() == train.queries.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        (lambda folder: write_qrels(folder / "qrels.tsv", range(6)), 2, "at least 5 queries"),
+        (
+            lambda folder: (folder / "qrels.tsv").write_text(
+                (folder / "qrels.tsv").read_text().replace("\td", "\tother")
+            ),
+            2,
+            "found one of them",
+        ),
+        (
+            lambda folder: (folder / "argot.toml").write_text(
+                SETTINGS.replace("k = 5", 'mode = "dense"\nmin_score = 0.1\nk = 5')
+            ),
+            2,
+            "comment it out",
+        ),
+    ],
+)
+def test_what_can_not_be_tuned_is_refused(
+    folder: Path, argot: Run, change: Callable[[Path], object], code: int, says: str
+):
+    Project.open(folder).ingest()
+    change(folder)
+    found, _, err = tune(argot, folder)
+    assert (found, says in err) == (code, True), err
+
+
+def test_without_judged_queries_or_a_principal_nothing_is_tuned(folder: Path, argot: Run):
+    assert argot("tune", "--project", folder)[0] == 2
+    toml = SETTINGS.replace('"docs.jsonl"', '"docs.jsonl"\nprotected = true')
+    (folder / "argot.toml").write_text(toml)
+    Project.open(folder).ingest()
+    assert tune(argot, folder)[0] == 4
+    assert (folder / "argot.toml").read_text() == toml
+
+
+def test_an_index_without_vectors_has_nothing_to_weigh(project: Path, argot: Run):
+    argot("ingest", "--project", project)
+    lines = [json.dumps({"_id": f"q{n}", "text": f"paid leave {n}"}) for n in range(30)]
+    (project / "queries.jsonl").write_text("\n".join(lines))
+    (project / "qrels.tsv").write_text("\n".join(f"q{n}\tleave.md\t1" for n in range(30)))
+    code, _, err = tune(argot, project)
+    assert (code, "has no vectors" in err) == (2, True), err
+
+
+def test_weights_are_written_where_they_are_explained_and_defaults_go_out(folder: Path):
+    settings = folder / "argot.toml"
+    settings.write_text(SETTINGS.replace("k = 5", 'depth = 20\nmode = "dense"\nk = 5'))
+    project = Project.open(folder)
+    chosen = replace(
+        project.settings.search,
+        mode="hybrid",
+        depth=100,
+        fusion="dbsf",
+        dense_weight=0.7,
+        sparse_weight=0.3,
+    )
+    write_search(project, chosen)
+    text = settings.read_text()
+    assert "# dense_weight = 1.0   # of the vectors\ndense_weight = 0.7\n" in text
+    assert "# depth = 20\n" in text
+    assert '# mode = "dense"\n' in text
+    assert Project.open(folder).settings.search == chosen

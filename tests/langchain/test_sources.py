@@ -1,0 +1,162 @@
+"""LangChain's loaders and text splitters in place of our connectors and chunker."""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.documents import Document
+
+from argot.errors import SettingsError
+from argot.langchain_sources import LoaderConnector, ingest_loader
+from argot.langchain_splitting import SplitterChunker
+from argot.project import Project
+from argot.settings import load_settings
+from connectors.document import Document as SourceDocument
+from connectors.document import Heading
+from connectors.errors import SourceError
+from indexing.errors import DeleteGuardError
+
+
+class Pages(BaseLoader):
+    """Delivers what it is given; an exception among it is raised."""
+
+    def __init__(self, *given: Document | Exception) -> None:
+        self.given = given
+
+    def lazy_load(self) -> Iterator[Document]:
+        for one in self.given:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+
+
+class Sentences:
+    """Cuts after each full stop, and joins the words of a sentence by one blank."""
+
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
+
+    def split_text(self, text: str) -> list[str]:
+        return [f"{' '.join(part.split())}." for part in text.split(".") if part.strip()]
+
+
+LEAVE = Document(
+    page_content="Leave is thirty\ndays. It expires. It expires.",
+    metadata={"source": "leave.pdf", "title": "Leave", "seen": dt.date(2024, 1, 31)},
+)
+PAY = Document(page_content="Pay day is the last.", metadata={"source": "pay.pdf"})
+SECOND = Document(page_content="A second page.", metadata={"source": "pay.pdf"})
+
+
+def test_a_loader_is_synced_like_a_source(project: Project):
+    first = ingest_loader(project, Pages(LEAVE, PAY, SECOND), name="wiki")
+    again = ingest_loader(project, Pages(LEAVE, PAY, SECOND), name="wiki")
+    fewer = ingest_loader(project, Pages(LEAVE, PAY), name="wiki")
+
+    assert (first.added, again.kept, again.chunks_embedded, fewer.deleted) == (3, 3, 0, 1)
+    with project.retriever(k=9) as retriever:
+        found = {d.metadata["document_id"]: d.metadata for d in retriever.invoke("thirty days")}
+    assert set(found) == {"leave.pdf", "pay.pdf"}
+    assert found["leave.pdf"]["seen"] == "2024-01-31"
+    assert found["leave.pdf"]["source"] == "wiki"
+    assert found["leave.pdf"]["uri"] == "leave.pdf"
+
+
+def test_nothing_is_deleted_because_a_loader_failed_or_came_back_empty(project: Project):
+    ingest_loader(project, Pages(LEAVE, PAY), name="wiki")
+
+    with pytest.raises(SourceError, match=r"Pages of 'wiki' failed: offline"):
+        ingest_loader(project, Pages(LEAVE, ConnectionError("offline")), name="wiki")
+    with pytest.raises(DeleteGuardError):
+        ingest_loader(project, Pages(), name="wiki")
+    with project.retriever() as retriever:
+        assert len(retriever.invoke("pay day")) == 2
+
+
+def test_a_loaders_documents_may_have_access_lists(project: Project):
+    report = ingest_loader(
+        project,
+        Pages(LEAVE, PAY),
+        name="wiki",
+        protected=True,
+        access_of=lambda d: ["group:board"] if d is LEAVE else None,
+    )
+
+    assert report.added == 2
+    with project.retriever() as retriever:
+        config = {"configurable": {"principals": ["group:board"]}}
+        found = retriever.invoke("pay day leave", config)  # type: ignore[arg-type]
+    assert [d.metadata["document_id"] for d in found] == ["leave.pdf"]
+
+
+def test_one_document_that_can_not_be_read_does_not_stop_the_others(project: Project):
+    broken = Document(page_content="x", metadata={"source": "broken", "score": float("nan")})
+
+    report = ingest_loader(project, Pages(broken, PAY), name="wiki")
+
+    assert report.added == 1
+    assert [failed.document_id for failed in report.failed] == ["broken"]
+
+
+def test_a_name_that_is_taken_is_refused(project: Project, tmp_path: Path):
+    with pytest.raises(SettingsError, match="'langchain' is one already"):
+        ingest_loader(project, Pages(PAY), name="langchain")
+    (tmp_path / "argot.toml").write_text("[[sources]]\nname = 'langchain'\npath = '.'\n")
+    with pytest.raises(SettingsError, match="must not be 'langchain'"):
+        load_settings(tmp_path)
+
+
+def test_documents_of_one_id_are_numbered():
+    changes = list(LoaderConnector("wiki", Pages(PAY, SECOND)).changes(None))
+
+    assert [getattr(change, "document_id", "end") for change in changes] == [
+        "pay.pdf",
+        "pay.pdf#2",
+        "end",
+    ]
+
+
+def test_a_splitter_cuts_in_place_of_our_chunker_and_another_one_cuts_again(project: Project):
+    first = ingest_loader(project, Pages(LEAVE), name="wiki", splitter=Sentences())
+    same = ingest_loader(project, Pages(LEAVE), name="wiki", splitter=Sentences())
+    other = ingest_loader(project, Pages(LEAVE), name="wiki", splitter=Sentences(least=1))
+
+    assert (first.added, same.kept, other.changed) == (1, 1, 1)
+    with project.retriever(k=9) as retriever:
+        found = retriever.invoke("thirty expires")
+    texts = {(d.page_content, *d.metadata["span"]) for d in found}
+    assert texts == {
+        ("Leave is thirty\ndays.", 0, 21),
+        ("It expires.", 22, 33),
+        ("It expires.", 34, 45),
+    }
+
+
+def test_chunks_of_a_splitter_know_their_page_and_headings():
+    document = SourceDocument(
+        id="a",
+        text="# One\nFirst text.\n## Two\nSecond text.",
+        headings=(Heading(level=1, title="One", start=0), Heading(level=2, title="Two", start=18)),
+        page_starts=(0, 18),
+    )
+
+    first, second = SplitterChunker(Sentences()).cut(document)
+
+    assert (first.page, first.heading_path) == (1, ("One",))
+    assert (second.page, second.heading_path) == (2, ("One", "Two"))
+
+
+def test_a_splitter_that_writes_texts_of_its_own_is_refused(
+    project: Project, caplog: pytest.LogCaptureFixture
+):
+    class Loud(Sentences):
+        def split_text(self, text: str) -> list[str]:
+            return [text.upper()]
+
+    with caplog.at_level(logging.WARNING):
+        report = ingest_loader(project, Pages(PAY), name="wiki", splitter=Loud())
+
+    assert "must give pieces of the text" in report.failed[0].reason
