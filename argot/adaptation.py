@@ -26,10 +26,10 @@ from argot.project import Project
 from argot.training_report import training_report
 from encoder.directory import read_any_spec, write_adapter_encoder
 from encoder.spec import EncodingSettings
-from indexing.catalog import Catalog
+from indexing.catalog.catalog import Catalog
 from indexing.errors import NoIndexError
-from indexing.lock import hold_lock
-from indexing.versions import live_version
+from indexing.files.lock import hold_lock
+from indexing.versions.description import live_version
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from argot.project import Project
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from indexing.errors import NoIndexError
-from indexing.versions import IndexVersion, live_version, read_version
+from indexing.versions.description import IndexVersion, live_version, read_version
 from retriever.answering import Answerer
 from retriever.settings import Mode
 

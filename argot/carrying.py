@@ -6,15 +6,15 @@ No source holds them, so a rebuild would lose them.
 import logging
 
 from argot.settings import HANDED_OVER
-from indexing.batch import Batch
-from indexing.catalog import Catalog
-from indexing.catalog_source import SourceRecords
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.source import SourceRecords
 from indexing.identity import Recipe, digest
-from indexing.options import SyncOptions
 from indexing.plan import Action
 from indexing.records import IndexedDocument
-from indexing.target import Target
-from indexing.writing import PointWriter
+from indexing.sync.batch import Batch
+from indexing.sync.options import SyncOptions
+from indexing.sync.target import Target
+from indexing.sync.writing import PointWriter
 
 logger = logging.getLogger(__name__)
 

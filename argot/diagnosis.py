@@ -20,11 +20,11 @@ from connectors.errors import ConnectorError
 from encoder.base import SparseVector
 from encoder.errors import EncoderError
 from indexing.errors import IndexingError
-from indexing.placement import connect_to
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.edge import EdgeStore
 from indexing.stores.server_settings import ServerSettings
-from indexing.versions import live_version
+from indexing.versions.description import live_version
+from indexing.versions.placement import connect_to
 
 State = Literal["ok", "absent", "wrong"]
 

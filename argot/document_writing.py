@@ -18,20 +18,20 @@ from argot.version_choice import open_version, target_of
 from connectors.base import Change, Connector, Upsert
 from connectors.document import Document
 from encoder.base import DenseEncoder, TextTokenizer
-from indexing.batch import Batch
-from indexing.catalog import Catalog
-from indexing.catalog_leases import Lease
-from indexing.catalog_source import SourceRecords
-from indexing.chunking import Chunk
-from indexing.collection import OpenIndex
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.leases import Lease
+from indexing.catalog.source import SourceRecords
+from indexing.chunks.chunking import Chunk
 from indexing.errors import IndexLockedError
+from indexing.files.lock import hold_lock
 from indexing.identity import DocumentHashes, document_hashes
-from indexing.lock import hold_lock
 from indexing.plan import Action, decide
 from indexing.records import IndexedDocument
-from indexing.target import Target
-from indexing.versions import live_version
-from indexing.writing import PointWriter
+from indexing.sync.batch import Batch
+from indexing.sync.target import Target
+from indexing.sync.writing import PointWriter
+from indexing.versions.collection import OpenIndex
+from indexing.versions.description import live_version
 
 SOURCE = HANDED_OVER
 

@@ -9,16 +9,16 @@ from argot.index_versions import live_of, open_catalog
 from argot.project import Project
 from argot.settings import FILE
 from argot.settings_edit import edit_table
-from indexing.collection import engine_name, open_index, spec_of
+from indexing.backup.transfer import TransferReport, transfer
 from indexing.errors import NoIndexError
-from indexing.lock import hold_lock
-from indexing.placement import create_store, open_store
-from indexing.projection import write_projection
+from indexing.files.lock import hold_lock
+from indexing.reduction.projection import write_projection
 from indexing.stores.base import VectorStore
 from indexing.stores.server_settings import ServerSettings
-from indexing.switching import go_live
-from indexing.transfer import TransferReport, transfer
-from indexing.versions import IndexVersion, live_record, write_version
+from indexing.versions.collection import engine_name, open_index, spec_of
+from indexing.versions.description import IndexVersion, live_record, write_version
+from indexing.versions.placement import create_store, open_store
+from indexing.versions.switching import go_live
 
 SUFFIX = "-server"
 """Ends the name of a version that was moved: the same one each time, so a move goes on."""

@@ -8,22 +8,22 @@ from pathlib import Path
 from argot.index_versions import live_of, open_catalog
 from argot.project import Project
 from argot.version_encoder import vector_settings
-from indexing.backup import BackupReport, write_backup
-from indexing.backup_reading import Backup
-from indexing.collection import engine_name, open_index, projection_of, spec_of
+from indexing.backup.reading import Backup
+from indexing.backup.transfer import transfer
+from indexing.backup.writing import BackupReport, write_backup
 from indexing.errors import IndexingError, LiveIndexError
-from indexing.lock import hold_lock
-from indexing.placement import create_store
-from indexing.projection import FILE as PROJECTION_FILE
-from indexing.switching import go_live
-from indexing.transfer import transfer
-from indexing.versions import (
+from indexing.files.lock import hold_lock
+from indexing.reduction.projection import FILE as PROJECTION_FILE
+from indexing.versions.collection import engine_name, open_index, projection_of, spec_of
+from indexing.versions.description import (
     IndexVersion,
     live_version,
     next_version_name,
     read_version,
     write_version,
 )
+from indexing.versions.placement import create_store
+from indexing.versions.switching import go_live
 
 INGESTION = "ingestion of this project"
 

@@ -17,16 +17,16 @@ from argot.version_choice import (
 from argot.version_encoder import vector_settings
 from encoder.base import DenseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.catalog import Catalog
-from indexing.catalog_points import CatalogPoints
-from indexing.chunking import ChunkSettings
-from indexing.collection import OpenIndex, create_index, open_index
-from indexing.lock import hold_lock
-from indexing.published_reader import open_published
-from indexing.shadow import bring_in_step
-from indexing.step_report import StepReport, TellStep
-from indexing.stored_vectors import StoredVectors
-from indexing.versions import IndexVersion, list_versions, live_record
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.points import CatalogPoints
+from indexing.chunks.chunking import ChunkSettings
+from indexing.files.lock import hold_lock
+from indexing.sync.shadow import bring_in_step
+from indexing.sync.step_report import StepReport, TellStep
+from indexing.sync.stored_vectors import StoredVectors
+from indexing.versions.collection import OpenIndex, create_index, open_index
+from indexing.versions.description import IndexVersion, list_versions, live_record
+from indexing.versions.published_reader import open_published
 
 logger = logging.getLogger(__name__)
 

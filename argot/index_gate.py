@@ -10,7 +10,7 @@ import numpy as np
 from argot.errors import SettingsError
 from argot.evaluation import SEED
 from connectors.document import Document
-from indexing.catalog_points import CatalogPoints
+from indexing.catalog.points import CatalogPoints
 from retriever.evaluation import EvaluationReport, compare
 from retriever.judgements import Judgements, read_beir, read_judgements
 from retriever.significance import PairedDifference

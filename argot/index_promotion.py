@@ -12,14 +12,14 @@ from argot.project import Project
 from argot.searching import usable_mode
 from argot.version_encoder import vector_settings
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.catalog import Catalog
-from indexing.collection import open_index
+from indexing.catalog.catalog import Catalog
 from indexing.errors import IndexLockedError, NoIndexError
-from indexing.lock import hold_lock
-from indexing.published_reader import open_published
-from indexing.step_report import StepReport, TellStep
-from indexing.switching import go_live
-from indexing.versions import IndexVersion, previous_version, read_version
+from indexing.files.lock import hold_lock
+from indexing.sync.step_report import StepReport, TellStep
+from indexing.versions.collection import open_index
+from indexing.versions.description import IndexVersion, previous_version, read_version
+from indexing.versions.published_reader import open_published
+from indexing.versions.switching import go_live
 from retriever.access import NO_TENANTS
 from retriever.search import Searcher
 from retriever.settings import Mode

@@ -13,10 +13,10 @@ from argot.reduction_trial import SEED, TuningData, try_options
 from argot.settings import FILE
 from argot.settings_edit import edit_table
 from encoder.base import DenseEncoder, FloatArray
-from indexing.collection import OpenIndex, open_index
 from indexing.errors import NoIndexError
-from indexing.reduction_settings import ReductionSettings
-from indexing.versions import IndexVersion, live_version, read_version
+from indexing.reduction.settings import ReductionSettings
+from indexing.versions.collection import OpenIndex, open_index
+from indexing.versions.description import IndexVersion, live_version, read_version
 from retriever.judgements import Judgements
 
 

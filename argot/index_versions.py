@@ -9,20 +9,20 @@ from argot.project import Project
 from argot.version_choice import (
     target_of,
 )
-from indexing.catalog import Catalog
-from indexing.collection import open_index
-from indexing.disk import allocated_bytes
+from indexing.catalog.catalog import Catalog
 from indexing.errors import NoIndexError
-from indexing.lock import hold_lock
-from indexing.removal import Leftover, remove_versions, survey
-from indexing.verification import Verification, repair, verify
-from indexing.versions import (
+from indexing.files.disk import allocated_bytes
+from indexing.files.lock import hold_lock
+from indexing.sync.verification import Verification, repair, verify
+from indexing.versions.collection import open_index
+from indexing.versions.description import (
     IndexVersion,
     list_versions,
     live_version,
     previous_version,
     read_version,
 )
+from indexing.versions.removal import Leftover, remove_versions, survey
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from connectors.base import Connector, Upsert
 from connectors.errors import SourceError
-from indexing.report import Progress as SyncProgressCallback
-from indexing.report import SyncProgress
+from indexing.sync.report import Progress as SyncProgressCallback
+from indexing.sync.report import SyncProgress
 
 SPEED_SECONDS = 30.0
 """The speed is that of the time before."""

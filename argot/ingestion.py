@@ -14,18 +14,18 @@ from connectors.base import Connector
 from connectors.errors import SourceError
 from connectors.registry import SourceSettings, build_connector
 from encoder.base import DenseEncoder
-from indexing.catalog import Catalog
-from indexing.catalog_leases import Lease, Leases
-from indexing.collection import OpenIndex
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.leases import Lease, Leases
 from indexing.errors import CatalogError, DeleteGuardError
-from indexing.lock import hold_lock
-from indexing.options import SyncOptions
-from indexing.pipeline import sync
-from indexing.preview import preview
-from indexing.report import SyncReport, merge_reports
-from indexing.switching import go_live
-from indexing.target import Chunker, Target
-from indexing.versions import live_version
+from indexing.files.lock import hold_lock
+from indexing.sync.options import SyncOptions
+from indexing.sync.pipeline import sync
+from indexing.sync.preview import preview
+from indexing.sync.report import SyncReport, merge_reports
+from indexing.sync.target import Chunker, Target
+from indexing.versions.collection import OpenIndex
+from indexing.versions.description import live_version
+from indexing.versions.switching import go_live
 
 logger = logging.getLogger(__name__)
 

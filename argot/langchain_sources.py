@@ -20,8 +20,8 @@ from connectors.document import Document
 from connectors.errors import SourceError
 from connectors.registry import SourceSettings
 from indexing.identity import digest
-from indexing.options import SyncOptions
-from indexing.report import SyncReport
+from indexing.sync.options import SyncOptions
+from indexing.sync.report import SyncReport
 
 AccessOf = Callable[[LoadedDocument], Sequence[str] | None]
 """Tells who may see a document; None: it has no access list."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from connectors.document import Document, Heading
-from indexing.chunking import Chunk
+from indexing.chunks.chunking import Chunk
+from indexing.chunks.tokens import WordTokenizer
 from indexing.identity import digest
-from indexing.tokens import WordTokenizer
 
 
 class TextSplitter(Protocol):

@@ -16,15 +16,15 @@ from argot.stages import StageModels, Stages
 from argot.version_encoder import encoder_choice, with_model
 from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder
-from indexing.versions import IndexVersion, live_version, read_version
+from indexing.versions.description import IndexVersion, live_version, read_version
 from retriever.settings import Mode
 
 if TYPE_CHECKING:
     from argot.ingest_progress import Progress
     from encoder.loading import Decoder
     from encoder.shared_weights import EncoderWithGenerator
-    from indexing.options import SyncOptions
-    from indexing.report import SyncReport
+    from indexing.sync.options import SyncOptions
+    from indexing.sync.report import SyncReport
     from retriever.langchain import ArgotRetriever
 
 
@@ -176,7 +176,7 @@ class Project:
         return None if sources is None else [self.source(name) for name in sources]
 
     def _options(self, retry_failed: bool, max_delete_fraction: float | None) -> "SyncOptions":
-        from indexing.options import SyncOptions
+        from indexing.sync.options import SyncOptions
 
         fraction = self.settings.index.max_delete_fraction
         return SyncOptions(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexing.reduction_settings import ReductionSettings
+from indexing.reduction.settings import ReductionSettings
 from retriever.significance import Interval
 
 

@@ -17,8 +17,8 @@ from argot.reduction_options import Tried, name_of
 from argot.version_choice import CHUNKS_PER_DIMENSION, SAMPLE_CHUNKS
 from encoder.base import FloatArray, SparseVector
 from encoder.truncation import truncate
-from indexing.projection import Projection, fit_projection
-from indexing.reduction_settings import ReductionSettings
+from indexing.reduction.projection import Projection, fit_projection
+from indexing.reduction.settings import ReductionSettings
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.edge import EdgeStore
 from indexing.stores.edge_size import dense_bytes

@@ -11,12 +11,12 @@ from argot.paths import ProjectPaths
 from argot.stages import Stages
 from encoder.base import DenseEncoder, SparseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.collection import OpenIndex
 from indexing.errors import WrongEncoderError
-from indexing.placement import EMBEDDED
-from indexing.published_reader import PublishedStore, open_published
 from indexing.stores.server_settings import ServerSettings
-from indexing.versions import IndexVersion, live_version
+from indexing.versions.collection import OpenIndex
+from indexing.versions.description import IndexVersion, live_version
+from indexing.versions.placement import EMBEDDED
+from indexing.versions.published_reader import PublishedStore, open_published
 from retriever.access import AccessSettings
 from retriever.search import Searcher
 from retriever.settings import Mode, SearchSettings

@@ -12,8 +12,8 @@ from argot.stage_settings import StageSettings, check_stage_names
 from argot.typed import build, check_known, convert
 from connectors.registry import SourceSettings
 from encoder.bm25 import Bm25Settings
-from indexing.chunking import ChunkSettings
-from indexing.reduction_settings import (
+from indexing.chunks.chunking import ChunkSettings
+from indexing.reduction.settings import (
     ProjectionKind,
     Quantization,
     ReductionSettings,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from argot.project import Project
-from indexing.catalog import Catalog
+from indexing.catalog.catalog import Catalog
 from indexing.records import FailedDocument, Run, SourceSummary
-from indexing.versions import list_versions, live_version
+from indexing.versions.description import list_versions, live_version
 
 VersionLine = tuple[str, str | None, int | None]
 """Name, encoder's fingerprint, stored dimensions."""

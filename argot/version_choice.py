@@ -13,15 +13,15 @@ from connectors.base import Connector
 from connectors.errors import SourceError
 from encoder.base import DenseEncoder, TextTokenizer
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.chunking import ChunkSettings
-from indexing.collection import KEEP_EVERYTHING, OpenIndex, create_index, open_index
+from indexing.chunks.chunking import ChunkSettings
+from indexing.chunks.tokens import WordTokenizer
 from indexing.errors import WrongEncoderError
-from indexing.preview import sample_chunks
-from indexing.reduction_settings import ReductionSettings
-from indexing.switching import go_live
-from indexing.target import Target
-from indexing.tokens import WordTokenizer
-from indexing.versions import IndexVersion, list_versions, live_version
+from indexing.reduction.settings import ReductionSettings
+from indexing.sync.preview import sample_chunks
+from indexing.sync.target import Target
+from indexing.versions.collection import KEEP_EVERYTHING, OpenIndex, create_index, open_index
+from indexing.versions.description import IndexVersion, list_versions, live_version
+from indexing.versions.switching import go_live
 
 logger = logging.getLogger(__name__)
 

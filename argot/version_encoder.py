@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from argot.settings import EncoderChoice
-from indexing.versions import IndexVersion, live_record
+from indexing.versions.description import IndexVersion, live_record
 
 VECTOR_SETTINGS = (
     "model",

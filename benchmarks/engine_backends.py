@@ -9,11 +9,11 @@ from typing import Any
 
 from engine_data import WIDTH, PreparedTerms, PreparedVectors, id_of, tenant_of
 
-from indexing.collection import OpenIndex, create_index
-from indexing.disk import MEBIBYTE, allocated_bytes
+from indexing.files.disk import MEBIBYTE, allocated_bytes
 from indexing.filters import Eq
 from indexing.stores.base import Point
-from indexing.versions import set_live
+from indexing.versions.collection import OpenIndex, create_index
+from indexing.versions.description import set_live
 from retriever.search import Searcher
 
 BATCH = 500

@@ -24,12 +24,12 @@ import numpy as np
 
 from encoder.base import FloatArray
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.collection import OpenIndex, create_index, open_index
-from indexing.disk import MEBIBYTE, allocated_bytes
-from indexing.published import PublishedCopies
-from indexing.published_reader import PublishedStore, open_published
+from indexing.files.disk import MEBIBYTE, allocated_bytes
+from indexing.published.copies import PublishedCopies
 from indexing.stores.base import Point
-from indexing.versions import set_live
+from indexing.versions.collection import OpenIndex, create_index, open_index
+from indexing.versions.description import set_live
+from indexing.versions.published_reader import PublishedStore, open_published
 from retriever.search import Searcher
 
 WIDTH, CLUSTERS, VOCABULARY, WORDS, BATCH = 576, 200, 20_000, 60, 500

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.document import Document
-from indexing.chunking import Chunk
+from indexing.chunks.chunking import Chunk
 from indexing.identity import point_id
 
 

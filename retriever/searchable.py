@@ -4,11 +4,11 @@ from typing import Protocol
 
 from encoder.base import DenseEncoder
 from indexing.stores.base import VectorStore
-from indexing.versions import IndexVersion
+from indexing.versions.description import IndexVersion
 
 
 class SearchableIndex(Protocol):
-    """What a search needs of an open index; `indexing.collection.OpenIndex` is one."""
+    """What a search needs of an open index; `indexing.versions.collection.OpenIndex` is one."""
 
     @property
     def version(self) -> IndexVersion:

@@ -16,7 +16,7 @@ from argot.cli.output import (
     project_option,
     say,
 )
-from indexing.step_report import StepProgress, StepReport
+from indexing.sync.step_report import StepProgress, StepReport
 
 if TYPE_CHECKING:
     from argot.index_building import BuildReport

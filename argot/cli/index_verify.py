@@ -10,7 +10,7 @@ from argot.cli.main import DONE, FAILED
 from argot.cli.output import find_project, json_option, print_json, project_option, say
 
 if TYPE_CHECKING:
-    from indexing.verification import Finding, Verification
+    from indexing.sync.verification import Finding, Verification
 
 SHOWN = 20
 

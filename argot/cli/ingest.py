@@ -16,7 +16,7 @@ from argot.cli.output import (
     say,
 )
 from argot.ingest_progress import IngestProgress
-from indexing.report import SyncReport
+from indexing.sync.report import SyncReport
 
 SHOWN_FAILURES = 10
 

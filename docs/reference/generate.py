@@ -27,7 +27,7 @@ from argot.stage_settings import StageSettings
 from argot.typed import describe
 from connectors.registry import SourceSettings
 from encoder.spec import EncodingSettings
-from indexing.chunking import ChunkSettings
+from indexing.chunks.chunking import ChunkSettings
 from indexing.stores.server_settings import ServerSettings
 from retriever.access import AccessSettings
 from retriever.answering_settings import AnswerSettings

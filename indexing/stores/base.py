@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from encoder.base import FloatArray, SparseVector
 from indexing.filters import Condition
-from indexing.reduction_settings import Quantization, Storage
+from indexing.reduction.settings import Quantization, Storage
 
 Payload = Mapping[str, Any]
 

@@ -14,10 +14,10 @@ from typing import Any, Self
 import qdrant_edge as engine
 
 from encoder.base import FloatArray, SparseVector
-from indexing.disk import DiskGuard, allocated_bytes
 from indexing.errors import InvalidPointError, NoIndexError, StoreError
+from indexing.files.disk import DiskGuard, allocated_bytes
+from indexing.files.lock import HeldLock, hold_lock
 from indexing.filters import Condition
-from indexing.lock import HeldLock, hold_lock
 from indexing.stores.base import CollectionSpec, Payload, Point, ScoredPoint
 from indexing.stores.edge_forms import (
     edge_config,

@@ -7,7 +7,7 @@ from pathlib import Path
 import qdrant_edge as engine
 
 from indexing.errors import IndexingError, StoreError
-from indexing.lock import HeldLock
+from indexing.files.lock import HeldLock
 from indexing.stores.edge_forms import engine_errors
 from indexing.stores.forks import disown_in_children
 

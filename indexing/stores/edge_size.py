@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from indexing.disk import allocated_bytes
+from indexing.files.disk import allocated_bytes
 from indexing.stores.edge_forms import DENSE
 
 

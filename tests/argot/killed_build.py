@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import indexing.shadow
+import indexing.sync.shadow
 from argot.index_building import build_version
 from indexing.stores.edge import EdgeStore
 
@@ -35,7 +35,7 @@ if __name__ == "__main__":
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    indexing.shadow.DOCUMENTS_PER_COMMIT = 5
+    indexing.sync.shadow.DOCUMENTS_PER_COMMIT = 5
     world = module.World(folder, pytest.MonkeyPatch(), fresh=False)
     operation, call = die.split(":")
     die_at(operation, call=int(call))

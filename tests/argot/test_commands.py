@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from argot import Project
-from indexing.lock import hold_lock
+from indexing.files.lock import hold_lock
 
 Run = Callable[..., tuple[int, Any, str]]
 

@@ -111,7 +111,7 @@ def test_without_headings_to_ask_for_a_promotion_wants_queries(project: Path, ar
 def test_verify_gives_code_1_for_a_lost_point_and_repair_brings_it_back(
     stemmed: Path, argot: Run
 ) -> None:
-    from indexing.collection import open_index
+    from indexing.versions.collection import open_index
 
     with open_index(stemmed / ".argot/indexes") as opened:
         lost = next(opened.store.scan())[0]
@@ -150,7 +150,7 @@ def test_list_of_a_project_without_an_index_is_empty(project: Path, argot: Run) 
 
 
 def test_a_build_while_another_one_runs_gives_code_5(stemmed: Path, argot: Run) -> None:
-    from indexing.lock import hold_lock
+    from indexing.files.lock import hold_lock
 
     with hold_lock(stemmed / ".argot/build.lock", what="test"):
         assert index(argot, stemmed, "build")[0] == 5

@@ -8,8 +8,8 @@ import pytest
 from argot.errors import SettingsError
 from argot.index_gate import FEW_QUERIES, headings_as_questions, judge, judged_questions
 from connectors.document import Document
-from indexing.catalog import Catalog
-from indexing.chunking import Chunk
+from indexing.catalog.catalog import Catalog
+from indexing.chunks.chunking import Chunk
 from indexing.records import IndexedDocument
 from retriever.evaluation import EvaluationReport
 from retriever.significance import Interval

@@ -17,7 +17,7 @@ from encoder.base import FloatArray
 from encoder.fake import HashingEncoder
 from indexing.errors import StoreError
 from indexing.stores.server_settings import ServerSettings
-from indexing.versions import list_versions, live_version
+from indexing.versions.description import list_versions, live_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,12 +17,12 @@ from argot.index_building import build_version
 from argot.index_gate import Questions
 from argot.index_promotion import promote, roll_back
 from argot.index_versions import check_version, collect, open_catalog, summaries
-from indexing.collection import open_index
 from indexing.errors import IndexLockedError, NoIndexError, WrongEncoderError
-from indexing.lock import hold_lock
-from indexing.removal import Keep
-from indexing.verification import Problem
-from indexing.versions import live_version, previous_version, read_version
+from indexing.files.lock import hold_lock
+from indexing.sync.verification import Problem
+from indexing.versions.collection import open_index
+from indexing.versions.description import live_version, previous_version, read_version
+from indexing.versions.removal import Keep
 from retriever.judgements import Judgements
 
 OLD, NEW = "docs-0001", "docs-0002"

@@ -7,7 +7,7 @@ import pytest
 from argot.ingest_progress import IngestProgress, ProgressSum
 from connectors.base import Change, Complete, Upsert
 from connectors.document import Document
-from indexing.report import SyncProgress
+from indexing.sync.report import SyncProgress
 
 
 class Pages:

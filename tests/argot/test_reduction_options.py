@@ -1,7 +1,7 @@
 """The choice among measured ways of making vectors smaller."""
 
 from argot.reduction_options import Tried, choose, name_of, options, pareto_front
-from indexing.reduction_settings import ReductionSettings
+from indexing.reduction.settings import ReductionSettings
 from retriever.significance import Interval
 
 

@@ -8,12 +8,12 @@ import pytest
 from argot.ingestion import connect, sync_all
 from connectors.registry import SourceSettings
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.catalog import Catalog
-from indexing.options import SyncOptions
+from indexing.catalog.catalog import Catalog
+from indexing.chunks.tokens import WordTokenizer
 from indexing.stores.base import CollectionSpec
 from indexing.stores.edge import EdgeStore
-from indexing.target import Target
-from indexing.tokens import WordTokenizer
+from indexing.sync.options import SyncOptions
+from indexing.sync.target import Target
 
 VERSION = "docs-0001"
 

@@ -12,7 +12,7 @@ from argot import Project
 from argot.settings import EncoderChoice
 from encoder.base import FloatArray
 from encoder.fake import HashingEncoder
-from indexing.options import SyncOptions
+from indexing.sync.options import SyncOptions
 
 WORDS = [
     "anchor",

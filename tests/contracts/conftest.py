@@ -14,7 +14,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from encoder.base import SparseVector
-from indexing.published_writer import PublishingStore
+from indexing.published.writer import PublishingStore
 from indexing.stores.base import CollectionSpec, Point, VectorStore
 from indexing.stores.edge import EdgeStore
 from indexing.stores.server import ServerStore

@@ -10,9 +10,9 @@ import pytest
 from encoder.base import SparseVector
 from indexing.errors import InvalidPointError, StoreError
 from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Range
-from indexing.published_reader import PublishedStore
-from indexing.published_writer import PublishingStore
+from indexing.published.writer import PublishingStore
 from indexing.stores.base import CollectionSpec, Point, VectorStore
+from indexing.versions.published_reader import PublishedStore
 
 DIMENSIONS, COUNT = 8, 60
 SPEC = CollectionSpec(dimensions=DIMENSIONS)

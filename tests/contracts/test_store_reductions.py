@@ -9,7 +9,7 @@ import pytest
 
 from encoder.base import FloatArray, SparseVector
 from indexing.filters import Range
-from indexing.reduction_settings import QUANTIZATIONS, STORAGES
+from indexing.reduction.settings import QUANTIZATIONS, STORAGES
 from indexing.stores.base import Point, VectorStore
 
 WIDTH = 32

@@ -13,15 +13,15 @@ from connectors.base import Change, Complete, Upsert
 from connectors.document import Document
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from encoder.fake import HashingEncoder
-from indexing.catalog import Catalog
-from indexing.catalog_source import SourceRecords
-from indexing.chunking import ChunkSettings
-from indexing.options import SyncOptions
-from indexing.pipeline import sync
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.source import SourceRecords
+from indexing.chunks.chunking import ChunkSettings
+from indexing.chunks.tokens import WordTokenizer
 from indexing.stores.base import CollectionSpec
 from indexing.stores.edge import EdgeStore
-from indexing.target import Target
-from indexing.tokens import WordTokenizer
+from indexing.sync.options import SyncOptions
+from indexing.sync.pipeline import sync
+from indexing.sync.target import Target
 
 SPEC = CollectionSpec(dimensions=32)
 DOCUMENTS = 120

@@ -11,15 +11,15 @@ from connectors.errors import SourceError
 from encoder.base import FloatArray
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from encoder.fake import HashingEncoder
-from indexing.catalog import Catalog
-from indexing.chunking import ChunkSettings
-from indexing.options import SyncOptions
-from indexing.pipeline import sync
-from indexing.report import SyncReport
+from indexing.catalog.catalog import Catalog
+from indexing.chunks.chunking import ChunkSettings
+from indexing.chunks.tokens import WordTokenizer
 from indexing.stores.base import CollectionSpec
 from indexing.stores.edge import EdgeStore
-from indexing.target import Target
-from indexing.tokens import WordTokenizer
+from indexing.sync.options import SyncOptions
+from indexing.sync.pipeline import sync
+from indexing.sync.report import SyncReport
+from indexing.sync.target import Target
 
 VERSION = "docs-0001"
 

@@ -14,13 +14,13 @@ import pytest
 
 from encoder.base import SparseVector
 from encoder.bm25 import Bm25Settings
-from indexing.backup import BackupReport, write_backup
-from indexing.backup_reading import Backup
-from indexing.catalog import Catalog
-from indexing.collection import OpenIndex, create_index
+from indexing.backup.reading import Backup
+from indexing.backup.transfer import same_point
+from indexing.backup.writing import BackupReport, write_backup
+from indexing.catalog.catalog import Catalog
 from indexing.errors import CatalogError, IndexingError
 from indexing.stores.base import Point
-from indexing.transfer import same_point
+from indexing.versions.collection import OpenIndex, create_index
 
 ROWS = [
     ("loose_points", {"source": "docs", "point_id": str(UUID(int=3))}),

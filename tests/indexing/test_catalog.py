@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from connectors.document import Document
-from indexing.catalog import Catalog
-from indexing.chunking import ChunkSettings, chunk_document
+from indexing.catalog.catalog import Catalog
+from indexing.chunks.chunking import ChunkSettings, chunk_document
+from indexing.chunks.tokens import WordTokenizer
 from indexing.errors import CatalogError
 from indexing.plan import KnownDocument
 from indexing.records import FailedDocument, IndexedDocument, SourceSummary
-from indexing.tokens import WordTokenizer
 
 VERSION = "docs-0001"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from connectors.document import Document
-from indexing.catalog import Catalog
-from indexing.catalog_compare import Pending
-from indexing.chunking import Chunk
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.compare import Pending
+from indexing.chunks.chunking import Chunk
 from indexing.records import FailedDocument, IndexedDocument
 
 A, B = "docs-0001", "docs-0002"

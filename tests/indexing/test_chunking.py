@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.document import Document, Heading
-from indexing.chunking import Chunk, ChunkSettings, chunk_document
-from indexing.tokens import WordTokenizer
+from indexing.chunks.chunking import Chunk, ChunkSettings, chunk_document
+from indexing.chunks.tokens import WordTokenizer
 
 SMALL = ChunkSettings(chunk_tokens=32, overlap_tokens=8)
 WORDS = WordTokenizer()

@@ -9,11 +9,11 @@ import pytest
 
 from encoder.base import DenseEncoder, SparseVector
 from encoder.fake import HashingEncoder
-from indexing.collection import CANARY_TEXTS, OpenIndex, create_index, open_index
 from indexing.errors import IndexLockedError, NoIndexError, WrongEncoderError
-from indexing.reduction_settings import ReductionSettings
+from indexing.reduction.settings import ReductionSettings
 from indexing.stores.base import Point
-from indexing.versions import Canary, live_version, set_live, version_names
+from indexing.versions.collection import CANARY_TEXTS, OpenIndex, create_index, open_index
+from indexing.versions.description import Canary, live_version, set_live, version_names
 
 BM25 = {"language": "english", "k1": 0.9, "b": 0.4, "avg_len": 100.0}
 POINT_ID = "00000000-0000-0000-0000-000000000001"

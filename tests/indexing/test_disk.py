@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing.disk import MEBIBYTE, DiskGuard, allocated_bytes, free_bytes
 from indexing.errors import DiskFullError
+from indexing.files.disk import MEBIBYTE, DiskGuard, allocated_bytes, free_bytes
 
 
 def test_too_little_space_is_refused_with_what_is_needed_and_what_is_there(tmp_path: Path):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from encoder.base import SparseVector
-from indexing.disk import MEBIBYTE, DiskGuard
 from indexing.errors import (
     DiskFullError,
     IndexLockedError,
@@ -19,6 +18,7 @@ from indexing.errors import (
     NoIndexError,
     StoreError,
 )
+from indexing.files.disk import MEBIBYTE, DiskGuard
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.edge import EdgeStore
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from encoder.base import FloatArray
-from indexing.intake import DOCUMENTS_AHEAD
+from indexing.sync.intake import DOCUMENTS_AHEAD
 
 if TYPE_CHECKING:
     from sync_world import World

@@ -15,7 +15,7 @@ import pytest
 from connectors.base import Upsert
 from connectors.errors import SourceError
 from indexing.errors import IsolatedCallError
-from indexing.isolation import ProcessPool
+from indexing.sync.isolation import ProcessPool
 
 if TYPE_CHECKING:
     from sync_world import World
@@ -72,7 +72,7 @@ def test_closing_ends_what_is_running(pool: ProcessPool) -> None:
 def test_a_class_of_the_main_script_is_called_in_the_main_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from indexing.isolation import ProcessPool\n"
+        "from indexing.sync.isolation import ProcessPool\n"
         "def load(): return 'loaded'\n"
         "pool = ProcessPool(1, timeout_seconds=20)\n"
         "print(pool.submit(load).result())\n"

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from indexing.catalog import Catalog
+from indexing.catalog.catalog import Catalog
 from indexing.stores.edge import EdgeStore
 
 SCRIPT = Path(__file__).with_name("killed_sync.py")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from encoder.base import FloatArray
-from indexing.catalog_leases import Lease, Leases
+from indexing.catalog.leases import Lease, Leases
 from indexing.errors import LeaseLostError
-from indexing.options import SyncOptions
-from indexing.pipeline import sync
 from indexing.stores.base import Payload
-from indexing.writing import PointWriter
+from indexing.sync.options import SyncOptions
+from indexing.sync.pipeline import sync
+from indexing.sync.writing import PointWriter
 
 if TYPE_CHECKING:
     from sync_world import World

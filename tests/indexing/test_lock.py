@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from indexing.errors import IndexingError, IndexLockedError
-from indexing.lock import hold_lock
+from indexing.files.lock import hold_lock
 
 HOLD_AND_WAIT = """
 import sys
 from pathlib import Path
-from indexing.lock import hold_lock
+from indexing.files.lock import hold_lock
 held = hold_lock(Path(sys.argv[1]), what="index docs-0001")
 print("held", flush=True)
 sys.stdin.read()

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from connectors.document import Document
-from indexing.catalog import Catalog
-from indexing.catalog_opening import MIGRATIONS
-from indexing.catalog_tables import metadata
-from indexing.chunking import ChunkSettings, chunk_document
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.opening import MIGRATIONS
+from indexing.catalog.tables import metadata
+from indexing.chunks.chunking import ChunkSettings, chunk_document
+from indexing.chunks.tokens import WordTokenizer
 from indexing.identity import text_hash
 from indexing.records import IndexedDocument
-from indexing.tokens import WordTokenizer
 
 alembic = pytest.importorskip("alembic", reason="alembic is not installed")
 POSTGRESQL = os.environ.get("ARGOT_TEST_POSTGRESQL_URL", "")
@@ -161,7 +161,7 @@ def test_the_old_catalog_is_kept_beside_the_migrated_one(tmp_path: Path) -> None
 
 
 def test_a_migration_that_fails_changes_nothing(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from indexing import catalog_opening
+    from indexing.catalog import opening as catalog_opening
 
     migrate = catalog_opening._migrate
 

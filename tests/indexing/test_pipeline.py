@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.base import Checkpoint, Delete
-from indexing.catalog import Catalog
+from indexing.catalog.catalog import Catalog
 from indexing.errors import DeleteGuardError
-from indexing.report import SyncProgress, merge_reports
+from indexing.sync.report import SyncProgress, merge_reports
 
 if TYPE_CHECKING:
     from sync_world import Source, World
@@ -268,7 +268,7 @@ def test_another_version_starts_empty(world: "World", wiki: "Source") -> None:
 
 
 def test_progress_and_runs_are_reported(world: "World", wiki: "Source") -> None:
-    from indexing.pipeline import sync
+    from indexing.sync.pipeline import sync
 
     told: list[SyncProgress] = []
     report = sync(wiki, catalog=world.catalog, target=world.target, progress=told.append)

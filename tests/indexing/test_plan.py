@@ -19,7 +19,7 @@ from indexing.plan import (
     decide,
     decide_unread,
 )
-from indexing.presence import Deletion, Presence
+from indexing.sync.presence import Deletion, Presence
 
 INDEXED = KnownDocument(content_hash="c", metadata_hash="m", access_hash="a", revision="r1")
 RECIPE = Recipe(chunker="k", encoder="e")

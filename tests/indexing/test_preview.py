@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from connectors.base import Failed
 from connectors.errors import DocumentError
-from indexing.preview import preview, sample_chunks
+from indexing.sync.preview import preview, sample_chunks
 
 if TYPE_CHECKING:
     from sync_world import World

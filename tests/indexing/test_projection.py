@@ -8,8 +8,8 @@ import pytest
 from encoder.base import FloatArray
 from encoder.truncation import truncate
 from indexing.errors import IndexingError
-from indexing.projection import FILE, fit_projection, read_projection, write_projection
-from indexing.reduction_settings import ProjectionKind
+from indexing.reduction.projection import FILE, fit_projection, read_projection, write_projection
+from indexing.reduction.settings import ProjectionKind
 
 FULL = 24
 

@@ -15,22 +15,22 @@ import pytest
 
 from encoder.base import SparseVector
 from encoder.fake import HashingEncoder
-from indexing import published_writer
-from indexing.collection import OpenIndex, create_index, open_index
-from indexing.copying import copy_folder
-from indexing.disk import DiskGuard, allocated_bytes
 from indexing.errors import DiskFullError, IndexLockedError, StoreError
+from indexing.files.copying import copy_folder
+from indexing.files.disk import DiskGuard, allocated_bytes
 from indexing.filters import Eq
-from indexing.published import PublishedCopies, readers_of
-from indexing.published_reader import PublishedStore, open_published
+from indexing.published import writer as published_writer
+from indexing.published.copies import PublishedCopies, readers_of
 from indexing.stores.base import Point, VectorStore
 from indexing.stores.edge import EdgeStore
-from indexing.versions import set_live
+from indexing.versions.collection import OpenIndex, create_index, open_index
+from indexing.versions.description import set_live
+from indexing.versions.published_reader import PublishedStore, open_published
 
 READ_AND_WAIT = """
 import sys
 from pathlib import Path
-from indexing.published_reader import open_published
+from indexing.versions.published_reader import open_published
 index = open_published(Path(sys.argv[1]))
 print(index.store.count(), flush=True)
 sys.stdin.read()
@@ -194,7 +194,7 @@ def test_reading_leaves_every_byte_of_a_copy_as_it_was(indexes: Path):
 def killed_while_writing(indexes: Path, *, flushed: bool = True) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
-        "import test_published as t; from indexing.collection import open_index\n"
+        "import test_published as t; from indexing.versions.collection import open_index\n"
         "index = open_index(Path(sys.argv[1]))\n"
         "index.store.upsert(t.points(range(5), text='second'))\n"
         f"if {flushed}: index.store.flush()\n"

@@ -8,11 +8,11 @@ import pytest
 
 from encoder.base import SparseVector
 from encoder.fake import HashingEncoder
-from indexing.collection import OpenIndex, create_index, open_index
 from indexing.errors import IndexingError, WrongEncoderError
-from indexing.reduction_settings import ReductionSettings
+from indexing.reduction.settings import ReductionSettings
 from indexing.stores.base import Point
-from indexing.versions import Canary, read_version
+from indexing.versions.collection import OpenIndex, create_index, open_index
+from indexing.versions.description import Canary, read_version
 
 BM25 = {"language": "english", "k1": 0.9, "b": 0.4, "avg_len": 100.0}
 ENCODER = HashingEncoder(32)

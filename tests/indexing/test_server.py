@@ -59,5 +59,5 @@ def test_a_server_that_is_not_there_is_an_error_with_a_hint():
 
 
 def test_the_embedded_engine_is_used_without_importing_the_client():
-    code = "import sys, indexing.collection; sys.exit('qdrant_client' in sys.modules)"
+    code = "import sys, indexing.versions.collection; sys.exit('qdrant_client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -24,12 +24,12 @@ from connectors.base import Upsert
 from connectors.document import Document
 from connectors.errors import DocumentError
 from connectors.filesystem import FolderConnector
-from indexing.catalog import Catalog
-from indexing.chunking import chunk_document
-from indexing.disk import DiskGuard
+from indexing.catalog.catalog import Catalog
+from indexing.chunks.chunking import chunk_document
+from indexing.chunks.tokens import WordTokenizer
 from indexing.errors import CatalogError, DiskFullError
+from indexing.files.disk import DiskGuard
 from indexing.records import IndexedDocument
-from indexing.tokens import WordTokenizer
 
 ROUNDS = int(os.environ.get("ARGOT_TORTURE_ROUNDS", "15"))
 SEED = int(os.environ.get("ARGOT_TORTURE_SEED", "0"))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from encoder.base import SparseVector
+from indexing.backup.transfer import check_equal, rounding_of, same_point, transfer
 from indexing.errors import StoreError
-from indexing.reduction_settings import STORAGES, Storage
+from indexing.reduction.settings import STORAGES, Storage
 from indexing.stores.base import CollectionSpec, Point
 from indexing.stores.edge import EdgeStore
-from indexing.transfer import check_equal, rounding_of, same_point, transfer
 
 WIDTH, COUNT = 64, 700
 

@@ -12,8 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from indexing.collection import open_index
-from indexing.published_reader import open_published
+from indexing.versions.collection import open_index
+from indexing.versions.published_reader import open_published
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 

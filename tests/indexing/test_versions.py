@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexing.errors import IndexingError, NoIndexError
-from indexing.versions import (
+from indexing.versions.description import (
     Canary,
     IndexVersion,
     LiveRecord,

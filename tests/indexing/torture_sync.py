@@ -16,17 +16,17 @@ from connectors.filesystem import FolderConnector
 from encoder.base import FloatArray
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from encoder.fake import HashingEncoder
-from indexing.catalog import Catalog
-from indexing.catalog_source import SourceRecords
-from indexing.chunking import ChunkSettings
-from indexing.disk import DiskGuard
-from indexing.options import SyncOptions
-from indexing.pipeline import sync
-from indexing.report import SyncReport
+from indexing.catalog.catalog import Catalog
+from indexing.catalog.source import SourceRecords
+from indexing.chunks.chunking import ChunkSettings
+from indexing.chunks.tokens import WordTokenizer
+from indexing.files.disk import DiskGuard
 from indexing.stores.base import CollectionSpec
 from indexing.stores.edge import EdgeStore
-from indexing.target import Target
-from indexing.tokens import WordTokenizer
+from indexing.sync.options import SyncOptions
+from indexing.sync.pipeline import sync
+from indexing.sync.report import SyncReport
+from indexing.sync.target import Target
 
 VERSION = "docs-0001"
 SPEC = CollectionSpec(dimensions=32)

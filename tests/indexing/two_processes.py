@@ -13,10 +13,10 @@ import numpy as np
 
 from encoder.base import SparseVector
 from encoder.fake import HashingEncoder
-from indexing.collection import create_index, open_index
-from indexing.published_reader import open_published
 from indexing.stores.base import Payload, Point
-from indexing.versions import live_version, set_live
+from indexing.versions.collection import create_index, open_index
+from indexing.versions.description import live_version, set_live
+from indexing.versions.published_reader import open_published
 from retriever.search import Searcher
 
 POINTS = 200

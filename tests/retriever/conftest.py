@@ -11,8 +11,8 @@ import pytest
 from encoder.base import DenseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from encoder.fake import HashingEncoder
-from indexing.collection import create_index
 from indexing.stores.base import Point
+from indexing.versions.collection import create_index
 from retriever.search import Searcher
 from retriever.settings import SearchSettings
 

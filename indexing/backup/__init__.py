@@ -1,0 +1,1 @@
+"""Versions as files, and between engines."""

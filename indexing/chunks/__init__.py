@@ -1,0 +1,1 @@
+"""Documents in pieces that fit an encoder."""

@@ -1,0 +1,1 @@
+"""Locks, copies and room on disk."""

@@ -1,9 +1,0 @@
-"""Run alembic's scripts in the transaction of the process that opens a catalog."""
-
-from alembic import context
-
-from indexing.catalog_tables import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()

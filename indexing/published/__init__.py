@@ -1,0 +1,1 @@
+"""Copies of an embedded version that readers read."""

@@ -1,0 +1,1 @@
+"""Sources and versions kept in step."""

@@ -1,0 +1,1 @@
+"""Index versions: what they are, where they are, and which one is live."""

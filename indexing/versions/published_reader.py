@@ -1,0 +1,250 @@
+"""The reader's side of published copies: an index that answers whatever a writer does."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from encoder.base import FloatArray, SparseVector
+from indexing.errors import DiskFullError, IndexingError, NoIndexError, StoreError
+from indexing.files.disk import DiskGuard
+from indexing.filters import Condition
+from indexing.published.copies import PublishedCopies
+from indexing.published.writer import catch_up
+from indexing.stores.base import CollectionSpec, Payload, Point, ScoredPoint
+from indexing.stores.edge import EdgeStore
+from indexing.stores.edge_copies import open_copy
+from indexing.stores.server_settings import ServerSettings
+from indexing.versions.collection import OpenIndex, open_index, projection_of, spec_of
+from indexing.versions.description import live_version, read_version
+from indexing.versions.placement import EMBEDDED
+
+logger = logging.getLogger(__name__)
+
+
+class PublishedStore:
+    """A `VectorStore` that reads the newest published copy, and writes nothing.
+
+    It stays with its copy until `follow`. A forked child opens a copy of its own.
+    """
+
+    def __init__(self, copies: PublishedCopies, *, spec: CollectionSpec) -> None:
+        self._copies = copies
+        self._spec = spec
+        self._closed = False
+        self._refused: int | None = None
+        self._number, self._store = self._open_newest()
+        self._pid = os.getpid()
+
+    @classmethod
+    def open(cls, directory: Path, *, spec: CollectionSpec) -> Self:
+        """Open the newest copy, made now if a writer was killed before it made one.
+
+        Args:
+            directory: The index version's.
+            spec: What its collection holds.
+
+        Returns:
+            The store.
+
+        Raises:
+            NoIndexError: There is no copy, and a writer is at work that will make one.
+            DiskFullError: There is no copy, and no room for one.
+            StoreError: The engine failed.
+        """
+        if not (directory / "shard" / "edge_config.json").is_file():
+            raise NoIndexError(f"there must be a collection in {directory / 'shard'}; found none")
+        copies = PublishedCopies(directory)
+        if copies.newest() is None:
+            catch_up(directory, spec=spec)
+        elif copies.is_behind():
+            with _going_on(directory.name):
+                catch_up(directory, spec=spec)
+        try:
+            return cls(copies, spec=spec)
+        except StoreError as error:
+            logger.warning("a published copy is made again: %s", error)
+        copies.mark_behind()
+        catch_up(directory, spec=spec)
+        return cls(copies, spec=spec)
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """What the collection holds."""
+        return self._spec
+
+    @property
+    def copy_number(self) -> int:
+        """Which copy is read; higher ones are newer."""
+        return self._number
+
+    def is_behind(self) -> bool:
+        """Tell whether there is a newer copy. Looking takes some 20 microseconds."""
+        return self._copies.newest() not in (None, self._number)
+
+    def follow(self) -> bool:
+        """Move to the newest copy; the present one goes on if that can't be opened.
+
+        Opening a large copy takes most of a second.
+
+        Returns:
+            Whether it moved.
+        """
+        newest = self._copies.newest()
+        if newest in (None, self._number, self._refused) or self._closed:
+            return False
+        try:
+            self._replace()
+        except (IndexingError, OSError) as error:
+            self._refused = newest
+            logger.warning(
+                "copy %s can't be opened, so %d goes on: %s", newest, self._number, error
+            )
+            return False
+        return True
+
+    def read(self, ids: Sequence[str]) -> list[Point]:
+        """Read points as ``scan`` does, in any order; absent ids are passed over."""
+        return self._reading().read(ids)
+
+    def existing(self, ids: Sequence[str]) -> set[str]:
+        """Return those of ``ids`` that are there."""
+        return self._reading().existing(ids)
+
+    def search_dense(
+        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+    ) -> list[ScoredPoint]:
+        """Find the nearest points by cosine, best first, ties by id."""
+        return self._reading().search_dense(vector, limit=limit, where=where)
+
+    def search_sparse(
+        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+    ) -> list[ScoredPoint]:
+        """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
+        return self._reading().search_sparse(vector, limit=limit, where=where)
+
+    def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
+        """Read the payloads of at most `limit` points that match, by point id."""
+        return self._reading().payloads(where, limit=limit)
+
+    def count(self, where: Condition | None = None) -> int:
+        """Count the points, exactly."""
+        return self._reading().count(where)
+
+    def scan(self, *, batch_size: int = 256) -> Iterator[list[Point]]:
+        """Read every point, vectors included, in order of id."""
+        return self._reading().scan(batch_size=batch_size)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Refuse: a copy is only read."""
+        raise self._read_only(f"write {len(points)} points")
+
+    def set_payload(self, payloads: Mapping[str, Payload]) -> None:
+        """Refuse: a copy is only read."""
+        raise self._read_only(f"write {len(payloads)} payloads")
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Refuse: a copy is only read."""
+        raise self._read_only(f"delete {len(ids)} points")
+
+    def flush(self) -> None:
+        """Do nothing: nothing is written."""
+
+    def optimize(self) -> None:
+        """Refuse: a copy is only read."""
+        raise self._read_only("optimize")
+
+    def close(self) -> None:
+        """Let the copy go; it is removed if it is old and nobody else reads it."""
+        if self._closed:
+            return
+        self._closed = True
+        self._store.close()
+        self._copies.remove_unread()
+
+    def _reading(self) -> EdgeStore:
+        if self._pid != os.getpid() and not self._closed:
+            # The parent's shard has no threads here, and its lease is the parent's.
+            self._number, self._store = self._open_newest()
+            self._pid = os.getpid()
+        return self._store
+
+    def _replace(self) -> None:
+        old = self._store
+        self._number, self._store = self._open_newest()
+        self._pid = os.getpid()
+        old.close()
+        self._copies.remove_unread()
+
+    def _open_newest(self) -> tuple[int, EdgeStore]:
+        taken = self._copies.take_newest()
+        name = self._copies.directory.name
+        if taken is None:
+            raise NoIndexError(
+                f"nothing of index {name} is published yet\n"
+                "hint: a writer is at it; try again in a minute"
+            )
+        number, lease = taken
+        folder = self._copies.folder_of(number)
+        try:
+            shard = open_copy(folder / "shard", spec=self._spec)
+            disk = DiskGuard(folder)
+            return number, EdgeStore(
+                shard, directory=folder, spec=self._spec, lock=lease, disk=disk
+            )
+        except BaseException:
+            lease.release()
+            raise
+
+    def _read_only(self, action: str) -> StoreError:
+        return StoreError(
+            f"cannot {action}: index {self._copies.directory.name} is open for reading\n"
+            "hint: open it with `open_index` to write"
+        )
+
+
+@contextmanager
+def _going_on(name: str) -> Iterator[None]:
+    """Keep reading the copy at hand where a newer one can't be had."""
+    try:
+        yield
+    except (IndexingError, OSError) as error:
+        logger.warning("index %s is searched as it was: %s", name, error)
+
+
+def open_published(
+    indexes: Path, *, version: str | None = None, server: ServerSettings = EMBEDDED
+) -> OpenIndex:
+    """Open a version for reading, beside other readers and a writer.
+
+    Args:
+        indexes: The folder of all versions.
+        version: Its name; None: the live one.
+        server: Where versions are that are not embedded.
+
+    Returns:
+        The version: of an embedded one its newest copy. Where there is none and the disk is too
+        full to make one, the index itself, for this process alone.
+
+    Raises:
+        NoIndexError: No version is live, or none has this name.
+        IndexingError: Its description or its projection is damaged. Also what opening the store
+            raises: IndexLockedError, DiskFullError, StoreError.
+    """
+    while True:
+        name = version or live_version(indexes)
+        described = None if name is None else read_version(indexes, name)
+        if described is None or described.collection:
+            return open_index(indexes, version=version, server=server)
+        projection = projection_of(indexes, described)
+        try:
+            store = PublishedStore.open(indexes / described.name, spec=spec_of(described))
+        except DiskFullError as error:
+            logger.warning("%s", error)
+            return open_index(indexes, version=described.name)
+        # One that is live after the lease was taken is not removed while it is read.
+        if version is not None or live_version(indexes) == described.name:
+            return OpenIndex(described, store, projection)
+        store.close()
