@@ -1,9 +1,11 @@
 """The pairs that a contrastive stage would learn from, with stand-ins for what takes long to make.
 
-Labelled pairs and those from structure are the real ones. A few queries are written for real; they
-stand in for all that would be written, and passages drawn at random for negatives to be mined.
+Labelled pairs and those from structure are the real ones. A few queries are written for real, and
+stand in for all that would be written. Negatives are mined for real for a few pairs among a few
+passages; all others are given as many as those found, passages drawn at random.
 """
 
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,17 +18,26 @@ from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.current_encoder import CurrentEncoder
 from adapters_training.development import DevelopmentSet
 from adapters_training.errors import TrainingPairsError
+from adapters_training.hard_negatives import MiningSettings, mine_negatives, with_positives
 from adapters_training.pair_gathering import load_writer, pairs_by_source, shown_examples
 from adapters_training.pair_making import keep_apart
-from adapters_training.pair_sources import PairSources, passage_pool
+from adapters_training.pair_sources import PairSources, make_rankers, passage_pool
 from adapters_training.pairs import Pair
 from adapters_training.query_prompt import BUILT_IN_EXAMPLES
 from adapters_training.randomness import derive_seed, numpy_generator
 from adapters_training.reading_costs import reading_seconds
 from adapters_training.synthetic_queries import choose_passages, has_text, write_queries
 
+logger = logging.getLogger(__name__)
+
 TRIED_PASSAGES = 16
 """Passages that queries are written for, to see how long it takes."""
+
+TRIED_PAIRS = 48
+"""Pairs that negatives are looked for, to see how many are found."""
+
+POOL_SHARE = 2
+"""Passages they are looked for among, besides their own, for each such pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +86,9 @@ def expect_pairs(
         # Mining ranks each query and scores its positive.
         queries = [pair.query for pair in kept]
         seconds += filtering_seconds(encoder, passages, queries=[*queries, *queries])
+    found = tried_negatives(kept, passages, settings=settings, seed=seed, encoder=encoder)
     return ExpectedPairs(
-        pairs=tuple(with_stand_ins(kept, settings, seed=seed)),
+        pairs=tuple(with_stand_ins(kept, found, seed=seed)),
         development=development,
         counts=counts,
         rest_seconds=seconds,
@@ -129,18 +141,48 @@ def filtering_seconds(
     )
 
 
-def with_stand_ins(
-    pairs: Sequence[Pair], settings: ContrastiveSettings, *, seed: int
-) -> list[Pair]:
-    """Give pairs that lack negatives those of any other pair, where negatives would be mined."""
-    if not settings.mine:
-        return list(pairs)
+def tried_negatives(
+    pairs: Sequence[Pair],
+    passages: Sequence[str],
+    *,
+    settings: ContrastiveSettings,
+    seed: int,
+    encoder: CurrentEncoder,
+) -> list[int]:
+    """Mine for some of the pairs among some of the passages.
+
+    Returns:
+        How many negatives each of them was found; ``[0]`` where none would be mined.
+    """
+    if not settings.negatives or not settings.mine:
+        return [0]
+    rng = numpy_generator(seed, "tried negatives")
+    tried = [pairs[place] for place in rng.permutation(len(pairs))[:TRIED_PAIRS]]
+    some = rng.permutation(len(passages))[: POOL_SHARE * len(tried)]
+    pool = with_positives([passages[place] for place in some], tried)
+    mined, _ = mine_negatives(
+        tried,
+        pool,
+        rankers=make_rankers(pool, settings.mine, encoder=encoder, announce=logger.debug),
+        settings=MiningSettings(count=settings.negatives),
+    )
+    return [
+        len(after.negatives) - len(before.negatives)
+        for before, after in zip(tried, mined, strict=True)
+    ]
+
+
+def with_stand_ins(pairs: Sequence[Pair], found: Sequence[int], *, seed: int) -> list[Pair]:
+    """Give every pair as many positives of others for negatives as one that was tried found."""
     rng = numpy_generator(seed, "stand-ins")
-    drawn = rng.integers(len(pairs), size=(len(pairs), settings.negatives))
+    counts = rng.choice(found, size=len(pairs)).tolist()
     return [
         replace(
             pair,
-            negatives=(*pair.negatives, *(pairs[place].positive for place in places)),
+            negatives=(
+                *pair.negatives,
+                *(pairs[place].positive for place in rng.integers(len(pairs), size=count)),
+            ),
         )
-        for pair, places in zip(pairs, drawn, strict=True)
+        for pair, count in zip(pairs, counts, strict=True)
     ]

@@ -125,7 +125,8 @@ def remarks(answer: Answer) -> list[str]:
     if answer.refusal is not None:
         said.append(f"no answer: {answer.refusal}")
     elif not answer.cited:
-        said.append(f"the answer cites none of its {len(answer.sources)} sources: check it")
+        said.append(f"the answer cites none of its {len(answer.sources)} sources: check it against")
+        said += map(_describe, answer.sources)
     if answer.unknown:
         numbers = ", ".join(map(str, answer.unknown))
         said.append(f"dropped: citations of sources that do not exist ({numbers})")

@@ -155,7 +155,7 @@ def test_an_answer_is_streamed_and_its_sources_are_hits(with_model: Path, argot:
     code, out, err = argot(*asked)
     assert code == 0
     assert out.startswith(f"{found['answer']}\n")
-    assert "cites none of its 1 sources" in err
+    assert "cites none of its 1 sources: check it against\n[1] " in err
     assert argot(*asked, "--mode", "sparse", "--json")[1]["answer"] == found["answer"]
 
 
