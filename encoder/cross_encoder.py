@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -25,7 +24,7 @@ from encoder.errors import EncoderError, ModelFolderError
 from encoder.hardware import choose_device, choose_dtype, choose_token_budget
 from encoder.instructions import clean
 from encoder.llm2vec import as_dtype
-from encoder.loading import UNREADABLE, context_tokens, no_load_report
+from encoder.loading import UNREADABLE, context_tokens, load_fast_tokenizer, no_load_report
 
 MIN_TOKENS = 16
 
@@ -211,17 +210,7 @@ def _require_classifier(folder: Path, config: PretrainedConfig) -> None:
 
 
 def _load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except UNREADABLE as exc:
-        raise ModelFolderError(f"{folder} holds no tokenizer that can be loaded: {exc}") from exc
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelFolderError(
-            f"a cross-encoder's tokenizer must be a fast one, tokenizer.json; {folder} has "
-            f"{type(tokenizer).__name__}"
-        )
+    tokenizer = load_fast_tokenizer(folder)
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
             raise ModelFolderError(f"a tokenizer must have a token to pad with; {folder} has none")

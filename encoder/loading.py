@@ -210,6 +210,20 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise ModelFolderError(
             f"a model folder must hold its tokenizer, tokenizer.json; {folder} has none"
         )
+    tokenizer = load_fast_tokenizer(folder)
+    if tokenizer.eos_token_id is None:
+        raise ModelFolderError(f"a tokenizer must have an end-of-text token; {folder} has none")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_fast_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Load the tokenizer of any model.
+
+    Raises:
+        ModelFolderError: there is none, or none that reports where its tokens stand in the text.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -221,10 +235,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             f"a tokenizer must tell where its tokens stand in the text; that of {folder}, "
             f"{type(tokenizer).__name__}, can't"
         )
-    if tokenizer.eos_token_id is None:
-        raise ModelFolderError(f"a tokenizer must have an end-of-text token; {folder} has none")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
