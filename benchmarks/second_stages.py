@@ -6,7 +6,10 @@ alone with the p value of a paired test, and milliseconds for each query, models
 
     python benchmarks/second_stages.py COLLECTION... [--encoder FOLDER] [--cross-encoder FOLDER]
         [--language-model FOLDER] [--mode sparse|dense|hybrid] [--stages NAME...]
-        [--queries 100] [--candidates 50]
+        [--queries 100] [--candidates 50] [--text-tokens 384] [--new-tokens 128] [--encode-once]
+
+With --encode-once, late interaction encodes a candidate once for all queries, and what it says of
+milliseconds is no use.
 
 Late interaction needs an encoder; the language model is, unless it is named, the one that the
 encoder was made of. Stages without their model are left out, as is HyDE in mode sparse: it changes
@@ -46,7 +49,8 @@ from argot.stage_settings import (
 )
 from argot.stages import StageModels, Stages
 from connectors.registry import SourceSettings
-from encoder.base import DenseEncoder
+from encoder.base import DenseEncoder, FloatArray
+from encoder.llm2vec import LLM2VecEncoder
 from encoder.loading import Decoder
 from retriever.evaluation import EvaluationReport, compare, evaluate
 from retriever.judgements import Judgements, read_beir
@@ -97,6 +101,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--stages", nargs="+", choices=[*EXPANDERS, *RERANKERS])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--candidates", type=int, default=50)
+    parser.add_argument("--text-tokens", type=int, default=StageSettings().text_tokens)
+    parser.add_argument("--new-tokens", type=int, default=StageSettings().new_tokens)
+    parser.add_argument("--encode-once", action="store_true")
     options = parser.parse_args()
     if options.mode != "sparse" and options.encoder is None:
         parser.error(f"mode {options.mode} needs --encoder")
@@ -110,9 +117,13 @@ def load_models(options: argparse.Namespace) -> Models:
     if options.encoder is not None:
         pair = load_encoder_with_generator(choice, None)
         dense, base = pair.encoder, Decoder(pair.generator, pair.tokenizer)
+        if options.encode_once:
+            encode_once(dense)
     settings = StageSettings(
         cross_encoder=str(options.cross_encoder or ""),
         language_model=str(options.language_model or ""),
+        text_tokens=options.text_tokens,
+        new_tokens=options.new_tokens,
     )
 
     def own_base() -> Decoder:
@@ -134,6 +145,19 @@ def load_models(options: argparse.Namespace) -> Models:
         made.stages(encoder=lambda: dense, base=own_base),
         tuple(name for name, there in names.items() if there),
     )
+
+
+def encode_once(encoder: LLM2VecEncoder) -> None:
+    """Let an encoder keep the token vectors of documents, in half precision."""
+    encode, kept = encoder.document_token_vectors, dict[str, FloatArray]()
+
+    def remembered(texts: Sequence[str]) -> list[FloatArray]:
+        new = [text for text in dict.fromkeys(texts) if text not in kept]
+        vectors = encode(new) if new else []
+        kept.update(zip(new, (rows.astype(np.float16) for rows in vectors), strict=True))
+        return [kept[text].astype(np.float32) for text in texts]
+
+    encoder.document_token_vectors = remembered  # type: ignore[method-assign]
 
 
 def sample(judged: Judgements, *, count: int) -> Judgements:
