@@ -8,22 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adapters_training.comparison import compare_run
-from adapters_training.config import AdaptSettings
-from adapters_training.config_dicts import settings_to_dict
-from adapters_training.development import DevelopmentSet, read_development
 from adapters_training.errors import TrainingError
-from adapters_training.examples import Corpus, collect_corpus
-from adapters_training.metrics import Progress
-from adapters_training.pair_making import DEVELOPMENT_FILE
-from adapters_training.pair_sources import Announce
+from adapters_training.pair_making.making import DEVELOPMENT_FILE
+from adapters_training.pair_making.sources import Announce
 from adapters_training.pairs import Pair, digest_pairs
 from adapters_training.processes import Processes, join_processes
-from adapters_training.quantized import quantization
-from adapters_training.run_folder import StageFolder, open_run
-from adapters_training.stage_training import IRRELEVANT, Run, train_stage
-from adapters_training.stages import DTYPES, choose_training_dtype
-from adapters_training.training_text import TrainingText
+from adapters_training.run.comparison import compare_run
+from adapters_training.run.folder import StageFolder, open_run
+from adapters_training.run.stage import IRRELEVANT, Run, train_stage
+from adapters_training.selection.development import DevelopmentSet, read_development
+from adapters_training.selection.metrics import Progress
+from adapters_training.settings.dicts import settings_to_dict
+from adapters_training.settings.run import AdaptSettings
+from adapters_training.stages.building import DTYPES, choose_training_dtype
+from adapters_training.stages.quantized import quantization
+from adapters_training.text.documents import TrainingText
+from adapters_training.text.examples import Corpus, collect_corpus
 from encoder.hardware import choose_device
 from encoder.spec import digest_weights
 

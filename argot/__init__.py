@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from argot.asking import load_chat_model
     from argot.federated import search_together
     from argot.langchain import ArgotEmbeddings, ArgotRetriever
-    from argot.langchain_index import ArgotDocumentIndex
-    from argot.langchain_sources import ingest_loader
-    from argot.langchain_store import ArgotVectorStore
+    from argot.langchain.index import ArgotDocumentIndex
+    from argot.langchain.sources import ingest_loader
+    from argot.langchain.store import ArgotVectorStore
     from argot.project import Project
     from encoder.llm2vec import LLM2VecEncoder as Encoder
     from encoder.shared_weights import EncoderWithGenerator, load_with_generator
     from indexing.filters import And, AnyOf, Eq, HasWords, Not, Or, Range
-    from retriever.langchain_reranking import ArgotReranker
+    from retriever.langchain.reranking import ArgotReranker
 
 __all__ = [
     "And",
@@ -50,11 +50,11 @@ __all__ = [
 _HOMES = {
     "And": ("indexing.filters", "And"),
     "AnyOf": ("indexing.filters", "AnyOf"),
-    "ArgotDocumentIndex": ("argot.langchain_index", "ArgotDocumentIndex"),
+    "ArgotDocumentIndex": ("argot.langchain.index", "ArgotDocumentIndex"),
     "ArgotEmbeddings": ("argot.langchain", "ArgotEmbeddings"),
-    "ArgotReranker": ("retriever.langchain_reranking", "ArgotReranker"),
+    "ArgotReranker": ("retriever.langchain.reranking", "ArgotReranker"),
     "ArgotRetriever": ("argot.langchain", "ArgotRetriever"),
-    "ArgotVectorStore": ("argot.langchain_store", "ArgotVectorStore"),
+    "ArgotVectorStore": ("argot.langchain.store", "ArgotVectorStore"),
     "Encoder": ("encoder.llm2vec", "LLM2VecEncoder"),
     "EncoderWithGenerator": ("encoder.shared_weights", "EncoderWithGenerator"),
     "Eq": ("indexing.filters", "Eq"),
@@ -63,7 +63,7 @@ _HOMES = {
     "Or": ("indexing.filters", "Or"),
     "Project": ("argot.project", "Project"),
     "Range": ("indexing.filters", "Range"),
-    "ingest_loader": ("argot.langchain_sources", "ingest_loader"),
+    "ingest_loader": ("argot.langchain.sources", "ingest_loader"),
     "load_chat_model": ("argot.asking", "load_chat_model"),
     "load_with_generator": ("encoder.shared_weights", "load_with_generator"),
     "search_together": ("argot.federated", "search_together"),

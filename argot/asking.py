@@ -9,7 +9,7 @@ from argot.project import Project
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from indexing.errors import NoIndexError
 from indexing.versions.description import IndexVersion, live_version, read_version
-from retriever.answering import Answerer
+from retriever.answering.answering import Answerer
 from retriever.settings import Mode
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from indexing.catalog.source import SourceRecords
 from indexing.identity import Recipe, digest
 from indexing.plan import Action
 from indexing.records import IndexedDocument
-from indexing.sync.batch import Batch
+from indexing.sync.batch import Batches
 from indexing.sync.options import SyncOptions
 from indexing.sync.target import Target
 from indexing.sync.writing import PointWriter
@@ -35,9 +35,9 @@ def point_writer(target: Target, records: SourceRecords) -> PointWriter:
     return writer
 
 
-def batch_of(target: Target, records: SourceRecords, *, writer: PointWriter) -> Batch:
+def batches_of(target: Target, records: SourceRecords, *, writer: PointWriter) -> Batches:
     """Collect such documents until they are written together."""
-    return Batch(writer, records, tokens=SyncOptions().batch_tokens, recipe=recipe_of(target))
+    return Batches(writer, records, tokens=SyncOptions().batch_tokens, recipe=recipe_of(target))
 
 
 def carry_over(catalog: Catalog, *, before: str, target: Target) -> None:
@@ -48,15 +48,15 @@ def carry_over(catalog: Catalog, *, before: str, target: Target) -> None:
     source = catalog.source(HANDED_OVER, version=before)
     records = catalog.source(HANDED_OVER, version=target.version)
     writer = point_writer(target, records)
-    batch = batch_of(target, records, writer=writer)
+    batches = batches_of(target, records, writer=writer)
     for document_id, _ in source.known_documents():
         found = catalog.indexed_document(document_id, source=HANDED_OVER, version=before)
         if found is None or _is_there(found, records):
             continue
-        batch.add(Action.ADD, found)
-        if batch.is_full:
-            batch.write(cursor=None)
-    batch.write(cursor=None)
+        batches.add(Action.ADD, found)
+        if batches.is_full:
+            batches.write(cursor=None)
+    batches.write(cursor=None)
 
 
 def _is_there(found: IndexedDocument, records: SourceRecords) -> bool:

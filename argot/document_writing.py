@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 
-from argot.carrying import batch_of, point_writer, recipe_of
+from argot.carrying import batches_of, point_writer, recipe_of
 from argot.ingestion import INGESTION, check_catalog
 from argot.project import Project
 from argot.settings import HANDED_OVER
@@ -27,7 +27,7 @@ from indexing.files.lock import hold_lock
 from indexing.identity import DocumentHashes, document_hashes
 from indexing.plan import Action, decide
 from indexing.records import IndexedDocument
-from indexing.sync.batch import Batch
+from indexing.sync.batch import Batches
 from indexing.sync.target import Target
 from indexing.sync.writing import PointWriter
 from indexing.versions.collection import OpenIndex
@@ -162,23 +162,23 @@ def _taken(catalog: Catalog, version: str) -> Lease:
 def _write_all(documents: Iterable[Document], session: _Session, report: WriteReport) -> None:
     target, records = session.target, session.records
     recipe = recipe_of(target)
-    batch = batch_of(target, records, writer=session.writer)
+    batches = batches_of(target, records, writer=session.writer)
     for document in documents:
-        if document.id in batch:
-            _write(batch, report)
+        if document.id in batches:
+            _write(batches, report)
         hashes = document_hashes(document, protected=False)
         decision = decide(records.find(document.id), hashes, recipe=recipe)
         if decision.action is Action.KEEP:
             report.kept += 1
         else:
-            batch.add(decision.action, _whole(document, hashes, target.tokenizer))
-        if batch.is_full:
-            _write(batch, report)
-    _write(batch, report)
+            batches.add(decision.action, _whole(document, hashes, target.tokenizer))
+        if batches.is_full:
+            _write(batches, report)
+    _write(batches, report)
 
 
-def _write(batch: Batch, report: WriteReport) -> None:
-    result = batch.write(cursor=None)
+def _write(batches: Batches, report: WriteReport) -> None:
+    result = batches.write(cursor=None)
     report.written += result.done.total()
     report.failed.update({failed.document_id: failed.reason for failed in result.failed})
 

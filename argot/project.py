@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from encoder.shared_weights import EncoderWithGenerator
     from indexing.sync.options import SyncOptions
     from indexing.sync.report import SyncReport
-    from retriever.langchain import ArgotRetriever
+    from retriever.langchain.retriever import ArgotRetriever
 
 
 class Project:
@@ -256,7 +256,7 @@ class Project:
 
     def retriever(self, **options: Any) -> "ArgotRetriever":  # noqa: ANN401 - as from_project
         """Make a LangChain retriever over the live index; see `ArgotRetriever.from_project`."""
-        from retriever.langchain import ArgotRetriever
+        from retriever.langchain.retriever import ArgotRetriever
 
         follow = options.pop("follow", True)
         session = self.search_session(mode=options.get("mode"), follow=follow)

@@ -21,7 +21,7 @@ from indexing.reduction.settings import (
 )
 from indexing.stores.server_settings import ServerSettings
 from retriever.access import AccessSettings
-from retriever.answering_settings import AnswerSettings
+from retriever.answering.settings import AnswerSettings
 from retriever.settings import SearchSettings
 
 FILE = "argot.toml"

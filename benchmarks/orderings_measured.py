@@ -14,16 +14,16 @@ import torch
 from torch.nn import functional
 
 from adapters_training.ranking import VectorRanker
-from argot.evaluation import evaluate_tagging
+from argot.evaluation.searches import evaluate_tagging
 from encoder.base import FloatArray
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.pooling import POOLINGS, pool
 from encoder.words import DecoderWordEncoder
-from retriever.evaluation import evaluate
-from retriever.judgements import read_beir
-from retriever.resampling import Measured, Values, draws
-from retriever.sts import measure_similarity, read_scored_pairs
-from retriever.tagging import read_conll
+from retriever.evaluation.evaluation import evaluate
+from retriever.evaluation.judgements import read_beir
+from retriever.evaluation.resampling import Measured, Values, draws
+from retriever.evaluation.sts import measure_similarity, read_scored_pairs
+from retriever.evaluation.tagging import read_conll
 
 TEXTS_AT_ONCE = 256
 DEPTH = 100

@@ -22,17 +22,17 @@ import numpy as np
 from orderings_measured import Figures, measure_model, measure_words
 
 from adapters_training.adapt import Adaptation, adapt
-from adapters_training.config import (
+from adapters_training.selection.metrics import StepReport
+from adapters_training.settings.run import (
     AdaptSettings,
     MntpSettings,
     OptimizerSettings,
     SimcseSettings,
     StageSettings,
 )
-from adapters_training.metrics import StepReport
-from adapters_training.text_files import read_texts
+from adapters_training.text.files import read_texts
 from encoder.directory import read_any_spec, write_adapter_encoder
-from retriever.resampling import Measured
+from retriever.evaluation.resampling import Measured
 
 RUNS = {"causal": ("simcse",), "bidirectional": ("simcse",), "both": ("mntp", "simcse")}
 MODELS = {

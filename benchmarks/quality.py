@@ -24,8 +24,8 @@ from encoder.base import DenseEncoder, FloatArray
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.sentence_encoder import SentenceEncoder
 from retriever.candidates import fuse
-from retriever.evaluation import EvaluationReport, compare, evaluate
-from retriever.judgements import Judgements, read_beir
+from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
+from retriever.evaluation.judgements import Judgements, read_beir
 from retriever.settings import FUSIONS, SearchSettings
 
 DEPTH = 100

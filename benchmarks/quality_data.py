@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retriever.judgements import Judgements, read_beir
+from retriever.evaluation.judgements import Judgements, read_beir
 
 NEGATIVES = 2
 MIN_PARTS = 8

@@ -19,9 +19,9 @@ from statistics import fmean
 import numpy as np
 from quality import Collection, cached_vectors, load, read_collection, splits
 
-from argot.reduction_options import Tried, choose, options
-from argot.reduction_trial import TuningData, try_options
-from argot.tuning_report import json_of, write_tuning_report
+from argot.tuning.reduction_options import Tried, choose, options
+from argot.tuning.reduction_report import json_of, write_tuning_report
+from argot.tuning.reduction_trial import TuningData, try_options
 from encoder.base import DenseEncoder, FloatArray
 
 

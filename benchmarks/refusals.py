@@ -18,8 +18,8 @@ import numpy as np
 
 from adapters_training.ranking import WordRanker
 from encoder.bm25 import Bm25Encoder
-from retriever.judgements import read_beir
-from retriever.relevance import relevance
+from retriever.answering.relevance import relevance
+from retriever.evaluation.judgements import read_beir
 from retriever.results import Hit
 
 SHARES = (0.34, 0.4, 0.5, 0.6, 0.67, 0.75)

@@ -52,8 +52,8 @@ from connectors.registry import SourceSettings
 from encoder.base import DenseEncoder, FloatArray
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.loading import Decoder
-from retriever.evaluation import EvaluationReport, compare, evaluate
-from retriever.judgements import Judgements, read_beir
+from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
+from retriever.evaluation.judgements import Judgements, read_beir
 from retriever.search import Searcher
 from retriever.settings import MODES, OFF, SearchSettings
 

@@ -26,20 +26,20 @@ import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from reference_loop import ReferenceLoop
 
-from adapters_training.config import (
+from adapters_training.pairs import Pair
+from adapters_training.settings.contrastive import ContrastiveSettings
+from adapters_training.settings.run import (
     AdaptSettings,
     LoraSettings,
     MntpSettings,
     StageSettings,
 )
-from adapters_training.contrastive import ContrastiveStage
-from adapters_training.contrastive_settings import ContrastiveSettings
-from adapters_training.lora import trainable
-from adapters_training.mntp import MntpStage
-from adapters_training.pairs import Pair
-from adapters_training.stages import DTYPES, Examples, PreparedStage, prepare_stage
-from adapters_training.structural_pairs import structural_pairs
-from adapters_training.training_text import TrainingText
+from adapters_training.stages.building import DTYPES, Examples, PreparedStage, prepare_stage
+from adapters_training.stages.contrastive import ContrastiveStage
+from adapters_training.stages.lora import trainable
+from adapters_training.stages.mntp import MntpStage
+from adapters_training.structure.pairs import structural_pairs
+from adapters_training.text.documents import TrainingText
 from encoder.memory import keep_freed_memory
 
 MODULES = ("argparse", "ast", "collections", "inspect", "json", "logging", "pathlib", "tarfile")
@@ -146,7 +146,7 @@ def distinct(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def our_step(prepared: PreparedStage) -> Step:
-    """Make the step that `adapters_training.trainer` takes."""
+    """Make the step that `adapters_training.run.trainer` takes."""
     parameters = list(trainable(prepared.model).values())
     optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.0)
     prepared.model.train()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters_training.config_dicts import STAGES
-from adapters_training.metrics import StepReport
 from adapters_training.recipes import DEFAULT_RECIPE, list_recipes
+from adapters_training.selection.metrics import StepReport
+from adapters_training.settings.dicts import STAGES
 from argot.cli.main import DONE
 from argot.cli.output import (
     ProgressLine,
@@ -25,8 +25,8 @@ from argot.errors import SettingsError
 from argot.project import Project
 
 if TYPE_CHECKING:
-    from adapters_training.config import AdaptSettings
-    from adapters_training.estimate import StageEstimate
+    from adapters_training.estimate.estimate import StageEstimate
+    from adapters_training.settings.run import AdaptSettings
 
 
 @click.command("adapt")
@@ -89,7 +89,7 @@ def command(
         raise SettingsError("a dry run is of a new run\nhint: leave out --dry-run or --resume")
     project = find_project(folder)
     check_packages()
-    from argot.adaptation import adapt_settings
+    from argot.training.adaptation import adapt_settings
 
     kinds = [kind.strip() for kind in stages.split(",")] if stages else []
     settings = adapt_settings(project, recipe=recipe, stages=kinds, steps=steps)
@@ -143,7 +143,7 @@ def show_estimate(
     project: Project, settings: "AdaptSettings", *, data: dict[str, Any], as_json: bool
 ) -> int:
     """Print what each stage would take."""
-    from argot.dry_run import estimate_project
+    from argot.training.dry_run import estimate_project
 
     found: list[StageEstimate] = []
     with progress_line() as line:
@@ -220,8 +220,8 @@ def adapt(
     as_json: bool,
 ) -> int:
     """Train, and say what came of it."""
-    from argot.adaptation import adapt_project
-    from argot.training_verdict import verdict_of
+    from argot.training.adaptation import adapt_project
+    from argot.training.verdict import verdict_of
 
     with progress_line() as line:
         encoder = adapt_project(

@@ -10,8 +10,8 @@ from argot.cli.hits import hit_json
 from argot.cli.main import DONE, FAILED
 from argot.cli.output import find_project, json_option, print_json, project_option, say
 from argot.errors import SettingsError
-from retriever.answer_prompt import Source
-from retriever.answering import Answer, ignore
+from retriever.answering.answering import Answer, ignore
+from retriever.answering.prompt import Source
 from retriever.settings import MODES, Mode
 
 

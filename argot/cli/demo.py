@@ -18,13 +18,13 @@ from argot.cli.output import duration, progress_line, say
 from argot.demo.project import CORPUS, make_demo
 from argot.encoders import load_encoder
 from argot.errors import SettingsError
-from argot.evaluation import evaluate_collection, evaluate_searcher
+from argot.evaluation.searches import evaluate_collection, evaluate_searcher
 from argot.project import Project
 from argot.report import Row, comparison, table, write_report
 from argot.settings import EncoderChoice
-from argot.training_report import read_metrics, training_curves
-from retriever.evaluation import EvaluationReport
-from retriever.judgements import read_beir
+from argot.training.report import read_metrics, training_curves
+from retriever.evaluation.evaluation import EvaluationReport
+from retriever.evaluation.judgements import read_beir
 from retriever.settings import Mode, SearchSettings
 
 QUESTIONS = (
@@ -151,7 +151,7 @@ def row(name: str, report: EvaluationReport, *, seconds: float) -> Row:
 
 def adapt(project: Project, collection: Path, *, steps: int | None) -> str:
     """Train the stages of argot.toml, or go on where an interrupted run stopped."""
-    from argot.adaptation import adapt_project, adapt_settings
+    from argot.training.adaptation import adapt_project, adapt_settings
 
     name = f"adapted-{steps}" if steps else "adapted"
     if not (project.paths.encoders / name).exists():

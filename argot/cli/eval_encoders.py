@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import click
 
-from argot.baselines import Measurable, given, load_measurable, parse_measurable
 from argot.cli.output import find_project, say
 from argot.errors import NoProjectError, SettingsError
+from argot.evaluation.baselines import Measurable, given, load_measurable, parse_measurable
 from argot.project import Project
 from argot.settings import EncoderChoice
 from encoder.base import DenseEncoder

@@ -14,13 +14,13 @@ from argot.cli.eval_table import Row
 from argot.cli.ingest import draw
 from argot.cli.output import find_project, progress_line, say
 from argot.errors import SettingsError
-from argot.evaluation import SEED, Evaluation, evaluate_collection, evaluate_searcher
+from argot.evaluation.searches import SEED, Evaluation, evaluate_collection, evaluate_searcher
 from argot.stage_settings import LLM
 from encoder.base import DenseEncoder
-from retriever.evaluation import DEFAULT_METRICS, EvaluationReport
-from retriever.evaluation import compare as compare_reports
-from retriever.judgements import read_judgements
-from retriever.metrics import parse_metric
+from retriever.evaluation.evaluation import DEFAULT_METRICS, EvaluationReport
+from retriever.evaluation.evaluation import compare as compare_reports
+from retriever.evaluation.judgements import read_judgements
+from retriever.evaluation.metrics import parse_metric
 from retriever.settings import OFF, Mode, SearchSettings
 
 Reports = dict[str, EvaluationReport]

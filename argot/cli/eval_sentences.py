@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from argot.cli.eval_encoders import Encoders
 from argot.cli.eval_table import Row
 from argot.errors import SettingsError
-from argot.evaluation import evaluate_similarity, evaluate_tagging
+from argot.evaluation.searches import evaluate_similarity, evaluate_tagging
 from encoder.base import DenseEncoder
-from retriever.resampling import Measured
-from retriever.sts import read_scored_pairs
-from retriever.tagging import read_conll
+from retriever.evaluation.resampling import Measured
+from retriever.evaluation.sts import read_scored_pairs
+from retriever.evaluation.tagging import read_conll
 
 if TYPE_CHECKING:
     from encoder.words import WordEncoder

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from retriever.significance import Interval
+from retriever.evaluation.significance import Interval
 
 Differences = Mapping[str, Mapping[str, float]]
 """By metric: ``difference``, and ``p`` or the bounds ``low`` and ``high``."""

@@ -26,7 +26,7 @@ def command(file: Path, *, name: str | None, as_json: bool, folder: Path | None)
     server, and `argot index restore` makes either of it. It holds the texts of the documents, but
     not the encoder.
     """
-    from argot.index_backups import back_up
+    from argot.index.backups import back_up
 
     project = find_project(folder)
     with progress_line() as line:

@@ -19,7 +19,7 @@ from argot.cli.output import (
 from indexing.sync.step_report import StepProgress, StepReport
 
 if TYPE_CHECKING:
-    from argot.index_building import BuildReport
+    from argot.index.building import BuildReport
 
 
 @click.command("build")
@@ -37,7 +37,7 @@ def command(*, encoder: str | None, as_json: bool, folder: Path | None) -> int:
     answers and can be ingested into meanwhile. A build that was interrupted is completed by running
     it again. `argot index promote` then lets the new version answer.
     """
-    from argot.index_building import build_version
+    from argot.index.building import build_version
 
     project = find_project(folder)
     with progress_line() as line:

@@ -18,7 +18,7 @@ def command(*, waiting: bool, dry_run: bool, as_json: bool, folder: Path | None)
     The live version stays, the one before it, those that a process has open, and those that are
     newer than the live one and were never promoted.
     """
-    from argot.index_versions import collect
+    from argot.index.versions import collect
 
     found, gone = collect(find_project(folder), waiting=waiting, dry_run=dry_run)
     chosen = [leftover for leftover in found if leftover.kept is None]

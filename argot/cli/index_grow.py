@@ -15,7 +15,7 @@ from argot.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from argot.growing import GrowReport
+    from argot.index.growing import GrowReport
 
 
 @click.command("grow")
@@ -30,7 +30,7 @@ def command(*, url: str, write: bool, as_json: bool, folder: Path | None) -> Non
     until then, and until `argot index gc`, the embedded index stays. A move that was broken off is
     completed by running it again.
     """
-    from argot.growing import grow
+    from argot.index.growing import grow
 
     project = find_project(folder)
     with progress_line() as line:

@@ -8,7 +8,7 @@ import click
 from argot.cli.output import find_project, json_option, print_json, project_option, say, size
 
 if TYPE_CHECKING:
-    from argot.index_versions import VersionSummary
+    from argot.index.versions import VersionSummary
 
 
 @click.command("list")
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @project_option
 def command(*, as_json: bool, folder: Path | None) -> None:
     """Show the versions of the index, oldest first: `*` answers, `-` answered before."""
-    from argot.index_versions import summaries
+    from argot.index.versions import summaries
 
     found = summaries(find_project(folder))
     if as_json:

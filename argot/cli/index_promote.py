@@ -17,8 +17,8 @@ from argot.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from argot.index_gate import Verdict
-    from argot.index_promotion import Switch
+    from argot.index.gate import Verdict
+    from argot.index.promotion import Switch
 
 Existing = click.Path(exists=True, path_type=Path)
 
@@ -54,8 +54,8 @@ def command(
     lacks documents. Without judged queries, headings of the documents are searched for: that shows
     a version that is broken, not one that is a little worse.
     """
-    from argot.index_gate import judged_questions
-    from argot.index_promotion import promote
+    from argot.index.gate import judged_questions
+    from argot.index.promotion import promote
 
     questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
     if no_gate and questions:

@@ -25,7 +25,7 @@ def command(file: Path, *, force: bool, as_json: bool, folder: Path | None) -> N
     It becomes a new version, embedded or on the server that [index] names; nothing is written
     over. Every checksum is checked first and every point compared afterwards.
     """
-    from argot.index_backups import restore
+    from argot.index.backups import restore
 
     project = find_project(folder)
     with progress_line() as line:

@@ -17,7 +17,7 @@ def command(*, as_json: bool, folder: Path | None) -> int:
 
     What was ingested since is replayed into it first. Rolling back again returns to this version.
     """
-    from argot.index_promotion import roll_back
+    from argot.index.promotion import roll_back
 
     with progress_line() as line:
         switch = roll_back(find_project(folder), tell=lambda progress: draw(line, progress))

@@ -69,10 +69,10 @@ def command(
     each, which are on the Pareto front, and the smallest that keeps enough of the quality. Nothing
     is encoded but the queries, and the index stays as it is.
     """
-    from argot.index_gate import judged_questions
-    from argot.index_tuning import tune, write_choice
-    from argot.reduction_options import choose
-    from argot.tuning_report import json_of, lines_of, write_tuning_report
+    from argot.index.gate import judged_questions
+    from argot.tuning.reduction import tune, write_choice
+    from argot.tuning.reduction_options import choose
+    from argot.tuning.reduction_report import json_of, lines_of, write_tuning_report
 
     questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
     if questions is None:

@@ -35,7 +35,7 @@ def command(
     Counts, names, texts and metadata of all points, and the vectors of a sample. Exit code 1 if
     something is wrong.
     """
-    from argot.index_versions import check_version
+    from argot.index.versions import check_version
 
     found, mended = check_version(find_project(folder), name=name, sample=sample, mend=repair)
     if as_json:

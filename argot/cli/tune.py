@@ -16,10 +16,10 @@ from argot.cli.output import (
     say,
 )
 from argot.errors import SettingsError
-from retriever.judgements import Judgements, read_judgements
+from retriever.evaluation.judgements import Judgements, read_judgements
 
 if TYPE_CHECKING:
-    from argot.tuning import Tuning
+    from argot.tuning.search import Tuning
 
 Existing = click.Path(exists=True, path_type=Path)
 CHANCE = 0.05
@@ -69,8 +69,8 @@ def command(
     held-out queries and, where it is better than the present settings there, writes it into
     [search] of argot.toml.
     """
-    from argot.fusion_report import json_of, lines_of, write_page
-    from argot.tuning import tune_search, write_search
+    from argot.tuning.search import tune_search, write_search
+    from argot.tuning.search_report import json_of, lines_of, write_page
 
     train, others = read_parts(queries, qrels, held_out=held_out, beir=beir, split=split)
     can_plot = find_spec("matplotlib") is not None
@@ -109,8 +109,8 @@ def read_parts(
         UsageError: no judged queries are given.
         SettingsError: too few are, or they do not go together.
     """
-    from argot.index_gate import judged_questions
-    from argot.judged_parts import apart, split_judgements
+    from argot.evaluation.parts import apart, split_judgements
+    from argot.index.gate import judged_questions
 
     questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
     if questions is None:

@@ -12,15 +12,15 @@ from typing import Any, get_args, get_type_hints
 
 import click
 
-from adapters_training.config import (
+from adapters_training.settings.contrastive import ContrastiveSettings
+from adapters_training.settings.run import (
     AdaptSettings,
     LoraSettings,
     MntpSettings,
     OptimizerSettings,
     SimcseSettings,
 )
-from adapters_training.contrastive_settings import ContrastiveSettings
-from adapters_training.synthetic_settings import SyntheticSettings
+from adapters_training.settings.synthetic import SyntheticSettings
 from argot.cli.main import cli
 from argot.settings import CatalogChoice, EncoderChoice, IndexChoice
 from argot.stage_settings import StageSettings
@@ -30,7 +30,7 @@ from encoder.spec import EncodingSettings
 from indexing.chunks.chunking import ChunkSettings
 from indexing.stores.server_settings import ServerSettings
 from retriever.access import AccessSettings
-from retriever.answering_settings import AnswerSettings
+from retriever.answering.settings import AnswerSettings
 from retriever.settings import SearchSettings
 
 HERE = Path(__file__).parent

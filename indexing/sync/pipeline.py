@@ -3,7 +3,7 @@
 For every batch of documents: announce the points in the catalog, write them, make them durable,
 verify that they are there, commit the catalog, delete the points that were replaced. So each
 document can be found at every moment, in its old state or its new one, and what a killed run left
-half done the next one cleans up and does again.
+half done the next one cleans up and does again. The next batch is encoded meanwhile.
 """
 
 import logging
@@ -20,7 +20,8 @@ from indexing.errors import DeleteGuardError, IndexingError
 from indexing.identity import printable
 from indexing.plan import Action, check_deletes
 from indexing.records import FailedDocument, IndexedDocument
-from indexing.sync.batch import Batch
+from indexing.sync.ahead import EncodingAhead, encoding_ahead
+from indexing.sync.batch import Batches, BatchResult
 from indexing.sync.intake import Intake, Prepared
 from indexing.sync.options import SyncOptions
 from indexing.sync.presence import Presence
@@ -61,16 +62,18 @@ def sync(
     Returns:
         What was done.
     """
-    run = _Sync(
-        catalog.source(connector.name, version=target.version, lease=lease),
-        connector=connector,
-        target=target,
-        options=options or SyncOptions(),
-        progress=progress,
-    )
-    number = catalog.begin_run(connector.name, version=target.version)
-    _run_recorded(run, catalog, number)
-    return run.report()
+    with encoding_ahead(target) as ahead:
+        run = _Sync(
+            catalog.source(connector.name, version=target.version, lease=lease),
+            connector=connector,
+            target=target,
+            options=options or SyncOptions(),
+            progress=progress,
+            ahead=ahead,
+        )
+        number = catalog.begin_run(connector.name, version=target.version)
+        _run_recorded(run, catalog, number)
+        return run.report()
 
 
 def _run_recorded(run: "_Sync", catalog: Catalog, number: int) -> None:
@@ -100,6 +103,7 @@ class _Sync:
         target: Target,
         options: SyncOptions,
         progress: Progress | None,
+        ahead: EncodingAhead | None,
     ) -> None:
         self._records = records
         self._connector = connector
@@ -108,9 +112,9 @@ class _Sync:
         self._progress = progress
         tokens = options.batch_tokens
         self._writer = PointWriter(
-            target, records, slice_tokens=tokens, on_encoded=self._count_encoded
+            target, records, slice_tokens=tokens, on_encoded=self._count_encoded, ahead=ahead
         )
-        self._batch = Batch(self._writer, records, tokens=tokens, recipe=target.recipe)
+        self._batches = Batches(self._writer, records, tokens=tokens, recipe=target.recipe)
         self._began = monotonic()
         self._done: Counter[Action] = Counter()
         self._failed: dict[str, FailedDocument] = {}
@@ -178,7 +182,7 @@ class _Sync:
                 self._named += 1
                 self._failed.pop(printable(document_id), None)
                 if prepared.outcome is None:
-                    if printable(document_id) in self._batch:
+                    if printable(document_id) in self._batches:
                         self._write()
                     prepared = intake.prepare(change)
                 self._upsert(change, prepared)
@@ -209,13 +213,13 @@ class _Sync:
                 access_hash=outcome.read.hashes.access,
                 chunks=prepared.chunks,
             )
-            self._batch.add(action, document)
+            self._batches.add(action, document)
         else:
             self._done[Action.KEEP] += 1
             if known and (known.failure or known.revision != change.revision):
-                self._batch.keep(document_id, change.revision)
-        if self._batch.is_full:
-            self._write()
+                self._batches.keep(document_id, change.revision)
+        if self._batches.is_full:
+            self._count(self._batches.advance(cursor=self._covered()))
 
     def _fail(
         self, document_id: str, reason: str, *, revision: str | None = None, again: bool = False
@@ -224,11 +228,16 @@ class _Sync:
         failed = FailedDocument(self._connector.name, document_id, reason, revision)
         self._failed[document_id] = failed
         if not again:
-            self._batch.set_aside(failed)
+            self._batches.set_aside(failed)
 
     def _write(self) -> None:
+        self._count(self._batches.write(cursor=self._covered()))
+
+    def _covered(self) -> str | None:
         # What is gone is deleted at the end; until then the source must deliver it again.
-        result = self._batch.write(cursor=None if self._deletes_wait else self._cursor)
+        return None if self._deletes_wait else self._cursor
+
+    def _count(self, result: BatchResult) -> None:
         self._done += result.done
         self._embedded += result.embedded
         self._failed.update({failed.document_id: failed for failed in result.failed})

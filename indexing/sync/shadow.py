@@ -5,11 +5,13 @@ and how what was ingested since is replayed into it, or into the one that was li
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from indexing.catalog.catalog import Catalog
 from indexing.catalog.compare import Key, VersionComparison
 from indexing.records import FailedDocument, IndexedDocument
+from indexing.sync.ahead import EncodingAhead, encoding_ahead
 from indexing.sync.step_report import StepProgress, StepReport, TellStep
 from indexing.sync.target import Target
 from indexing.sync.writing import PointWriter
@@ -44,6 +46,14 @@ def bring_in_step(
     return _Step(catalog, target, source=source, batch_tokens=batch_tokens, tell=tell).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _ToWrite:
+    """Documents of one source, and what writes them."""
+
+    documents: Sequence[IndexedDocument]
+    writer: PointWriter
+
+
 class _Step:
     """The state of one run."""
 
@@ -71,8 +81,8 @@ class _Step:
         pending = self._comparison.pending()
         self._expected = pending.chunks
         self._writer("").sweep()
-        for documents in _batches(self._documents(self._comparison.differing()), self._tokens):
-            self._write(documents)
+        with encoding_ahead(self._target) as ahead:
+            self._write_differing(ahead)
         self._remove(self._comparison.gone())
         self._comparison.copy_standing()
         if not pending.nothing:
@@ -94,10 +104,22 @@ class _Step:
             if document is not None:  # else it was deleted meanwhile
                 yield document
 
-    def _write(self, documents: Sequence[IndexedDocument]) -> None:
+    def _write_differing(self, ahead: EncodingAhead | None) -> None:
+        """Write batch by batch; the next one is encoded meanwhile."""
+        before: _ToWrite | None = None
+        for documents in _batches(self._documents(self._comparison.differing()), self._tokens):
+            batch = _ToWrite(documents, self._writer(documents[0].source, ahead))
+            batch.writer.prepare(documents)
+            if before:
+                self._write(before)
+            before = batch
+        if before:
+            self._write(before)
+
+    def _write(self, batch: "_ToWrite") -> None:
+        documents, writer = batch.documents, batch.writer
         source = documents[0].source
         records = self._catalog.source(source, version=self._target.version)
-        writer = self._writer(source)
         written = writer.write(documents)
         failed = [
             FailedDocument(source, document.document.id, reason, document.revision)
@@ -124,10 +146,14 @@ class _Step:
                 self._writer(source).sweep()
                 self._removed += len(part)
 
-    def _writer(self, source: str) -> PointWriter:
+    def _writer(self, source: str, ahead: EncodingAhead | None = None) -> PointWriter:
         records = self._catalog.source(source, version=self._target.version)
         return PointWriter(
-            self._target, records, slice_tokens=self._tokens, on_encoded=self._count_encoded
+            self._target,
+            records,
+            slice_tokens=self._tokens,
+            on_encoded=self._count_encoded,
+            ahead=ahead,
         )
 
     def _count_encoded(self, chunks: int) -> None:

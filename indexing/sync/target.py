@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from connectors.document import Document
-from encoder.base import DenseEncoder, SparseEncoder, TextTokenizer
+from encoder.base import DenseEncoder, FloatArray, SparseEncoder, TextTokenizer
 from indexing.chunks.chunking import CHUNKER_VERSION, Chunk, ChunkSettings, chunk_document
 from indexing.identity import Recipe, digest
 from indexing.records import IndexedDocument
@@ -71,24 +71,27 @@ class Target:
         return chunk_document(document, tokenizer=self.tokenizer, settings=self.chunks)
 
     def points(
-        self, items: Sequence[Item], *, twins: Mapping[str, Point] | None = None
+        self,
+        items: Sequence[Item],
+        *,
+        twins: Mapping[str, Point] | None = None,
+        encoded: Mapping[str, FloatArray] | None = None,
     ) -> list[Point]:
         """Make the points of chunks; each text is encoded once.
 
         Args:
             items: The chunks.
             twins: Points whose vectors are taken, by the text they were encoded from.
+            encoded: Dense vectors ``[D]`` that are there already, by text.
         """
         twins = twins or {}
         texts = list(dict.fromkeys(chunk.encoded_text for _, chunk, _ in items))
         unknown = [text for text in texts if text not in twins]
         made = {text: (twins[text].dense, twins[text].sparse) for text in texts if text in twins}
         if unknown:
-            width = self.store.spec.dimensions
-            dense = self.dense.encode_documents(unknown, dimensions=width) if self.dense else None
-            sparse = self.sparse.encode_documents(unknown)
-            for row, text in enumerate(unknown):
-                made[text] = (None if dense is None else dense[row], sparse[row])
+            dense = self._dense_vectors(unknown, encoded or {})
+            for text, sparse in zip(unknown, self.sparse.encode_documents(unknown), strict=True):
+                made[text] = (dense.get(text), sparse)
         return [
             Point(
                 id=point_id,
@@ -98,6 +101,16 @@ class Target:
             )
             for document, chunk, point_id in items
         ]
+
+    def _dense_vectors(
+        self, texts: Sequence[str], encoded: Mapping[str, FloatArray]
+    ) -> Mapping[str, FloatArray]:
+        """Encode the texts that have no vector yet; without an encoder, there are none."""
+        missing = [text for text in texts if text not in encoded]
+        if self.dense is None or not missing:
+            return encoded
+        rows = self.dense.encode_documents(missing, dimensions=self.store.spec.dimensions)
+        return {**encoded, **dict(zip(missing, rows, strict=True))}
 
     def can_encode(self) -> bool:
         """Tell whether the encoders work at all: on one plain word."""

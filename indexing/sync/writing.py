@@ -9,6 +9,7 @@ from indexing.errors import IndexingError, InvalidPointError, StoreError
 from indexing.identity import text_hash
 from indexing.records import IndexedDocument
 from indexing.stores.base import Point
+from indexing.sync.ahead import EncodingAhead
 from indexing.sync.reading import reason_of
 from indexing.sync.target import Item, Target
 
@@ -27,7 +28,15 @@ class Written:
 
 
 class PointWriter:
-    """Writes the points of documents: announced in the catalog first, verified at the end."""
+    """Writes the points of documents: announced in the catalog first, verified at the end.
+
+    Args:
+        target: What is written to, and with what encoders.
+        records: Of the source that the documents are from.
+        slice_tokens: Tokens of chunks that are encoded and handed to the store at a time.
+        on_encoded: Told how many texts were encoded.
+        ahead: Encodes what was prepared while other documents are written; None: `write` encodes.
+    """
 
     def __init__(
         self,
@@ -36,13 +45,33 @@ class PointWriter:
         *,
         slice_tokens: int,
         on_encoded: Callable[[int], None],
+        ahead: EncodingAhead | None = None,
     ) -> None:
         self._target = target
+        self._ahead = ahead
         self._store = target.store
         self._records = records
         self._slice_tokens = slice_tokens
         self._on_encoded = on_encoded
         self._embedded = 0
+
+    def prepare(self, documents: Sequence[IndexedDocument]) -> None:
+        """Begin to encode what `write` will need of documents; other documents may be written."""
+        if self._ahead is None:
+            return
+        items = [item for document in documents for item in _items(document)]
+        ids = [document.document.id for document in documents]
+        usable = self._records.point_ids(ids, encoder=self._target.recipe.encoder)
+        present = self._store.existing([point for _, _, point in items if point in usable])
+        new = [item for item in items if item[2] not in present]
+        stored = self._stored(new)
+        self._ahead.begin(
+            {
+                chunk.encoded_text: chunk.token_count
+                for _, chunk, _ in new
+                if chunk.encoded_text not in stored
+            }
+        )
 
     def write(self, documents: Sequence[IndexedDocument]) -> Written:
         """Write all points of documents and make them durable; nothing of theirs is deleted.
@@ -70,6 +99,8 @@ class PointWriter:
         )
         self._embedded = 0
         failed = self._write_or_set_aside(documents, present)
+        if self._ahead is not None:
+            self._ahead.forget([chunk.encoded_text for _, chunk, _ in items])
         self._store.flush()
         written = {point for document, _, point in items if document.document.id not in failed}
         missing = written - self._store.existing(sorted(written))
@@ -111,7 +142,8 @@ class PointWriter:
         for part in _slices(new, tokens=self._slice_tokens):
             twins = self._twins(part)
             texts = {text for _, chunk, _ in part if (text := chunk.encoded_text) not in twins}
-            self._store.upsert(self._target.points(part, twins=twins))
+            encoded = {} if self._ahead is None else self._ahead.take(sorted(texts))
+            self._store.upsert(self._target.points(part, twins=twins, encoded=encoded))
             self._embedded += len(texts)
             self._on_encoded(len(texts))
         # After the new ones: until they are complete, what is found stays as it was.
@@ -123,10 +155,15 @@ class PointWriter:
 
     def _twins(self, items: Sequence[Item]) -> dict[str, Point]:
         """Find points that hold the vectors of a text already: it moved, or is there twice."""
+        found = self._stored(items)
+        stored = {point.id: point for point in self._store.read(sorted(found.values()))}
+        return {text: stored[point] for text, point in found.items() if point in stored}
+
+    def _stored(self, items: Sequence[Item]) -> dict[str, str]:
+        """Find the points that, to the catalog, hold the vectors of texts, by the text."""
         hashes = {text_hash(chunk.encoded_text): chunk.encoded_text for _, chunk, _ in items}
         found = self._records.points_by_text(list(hashes), encoder=self._target.recipe.encoder)
-        stored = {point.id: point for point in self._store.read(sorted(found.values()))}
-        return {hashes[text]: stored[point] for text, point in found.items() if point in stored}
+        return {hashes[text]: point for text, point in found.items()}
 
 
 def _items(document: IndexedDocument) -> list[Item]:

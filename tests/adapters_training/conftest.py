@@ -46,7 +46,7 @@ def adapt_tiny(
 ) -> "Callable[..., Adaptation]":
     """Adapt the tiny decoder on the sentences, in float32 on the CPU."""
     from adapters_training.adapt import adapt
-    from adapters_training.config_dicts import settings_from_dict
+    from adapters_training.settings.dicts import settings_from_dict
 
     def run(folder: Path, *stages: dict[str, Any], **options: Any) -> "Adaptation":
         settings = settings_from_dict(

@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from adapters_training.development import (
+from adapters_training.pair_making.held_back import hold_back, query_key, without_queries
+from adapters_training.pairs import Pair
+from adapters_training.selection.development import (
     HELD_BACK,
     JUDGED,
     DevelopmentSet,
@@ -17,9 +19,12 @@ from adapters_training.development import (
     ndcg_of_rankings,
     ndcg_of_vectors,
 )
-from adapters_training.held_back import hold_back, query_key, without_queries
-from adapters_training.pairs import Pair
-from adapters_training.selection import Evaluation, best_evaluation, is_due, out_of_patience
+from adapters_training.selection.selection import (
+    Evaluation,
+    best_evaluation,
+    is_due,
+    out_of_patience,
+)
 
 WORDS = ["wing", "lift", "drag", "flow", "plate", "heat", "shock", "layer", "speed", "tail"]
 

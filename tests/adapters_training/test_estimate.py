@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from adapters_training.config_dicts import settings_from_dict
 from adapters_training.errors import TrainingPairsError
+from adapters_training.settings.dicts import settings_from_dict
 
 if TYPE_CHECKING:
     from adapters_training.adapt import Adaptation
-    from adapters_training.estimate import StageEstimate
+    from adapters_training.estimate.estimate import StageEstimate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def estimate_tiny(
     one_thread: None,  # noqa: ARG001
 ) -> "Callable[..., list[StageEstimate]]":
     """Estimate a run over the sentences."""
-    from adapters_training.estimate import estimate
+    from adapters_training.estimate.estimate import estimate
 
     def run(*stages: dict[str, Any], **options: Any) -> "list[StageEstimate]":
         settings = {"stages": list(stages), "dtype": "float32", "device": "cpu"}
@@ -135,7 +135,7 @@ def test_an_estimate_leaves_nothing_on_the_disk(
 
 @pytest.mark.torch
 def test_costs_are_summed_up_to_the_first_step_that_would_begin_too_late():
-    from adapters_training.step_costs import StepCosts
+    from adapters_training.estimate.steps import StepCosts
 
     costs = StepCosts(tokens=np.array([10.0, 20, 30]), seconds=np.array([1.0, 2, 3]), steps=3)
     assert costs.until(None) == (3, 60, 6.0)
@@ -146,7 +146,7 @@ def test_costs_are_summed_up_to_the_first_step_that_would_begin_too_late():
 
 @pytest.mark.torch
 def test_a_long_stage_is_counted_at_even_distances():
-    from adapters_training.step_costs import StepCosts, counted_steps
+    from adapters_training.estimate.steps import StepCosts, counted_steps
 
     settings = settings_from_dict({"stages": [{"kind": "mntp", "steps": 1000, "batch_size": 5000}]})
     steps = counted_steps(settings.stages[0])
@@ -161,8 +161,8 @@ def test_a_real_run_takes_what_was_estimated_within_30_percent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from adapters_training.adapt import adapt
-    from adapters_training.estimate import estimate
-    from adapters_training.peak_memory import forget_peak, peak_bytes
+    from adapters_training.estimate.estimate import estimate
+    from adapters_training.estimate.memory import forget_peak, peak_bytes
 
     base = os.environ.get("ARGOT_TEST_MODEL")
     if not base:

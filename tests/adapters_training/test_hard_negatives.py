@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from adapters_training.hard_negatives import MiningSettings, mine_negatives, with_positives
+from adapters_training.pair_making.hard_negatives import (
+    MiningSettings,
+    mine_negatives,
+    with_positives,
+)
 from adapters_training.pairs import Pair
 from adapters_training.ranking import Ranking, VectorRanker, WordRanker
 from encoder.base import FloatArray

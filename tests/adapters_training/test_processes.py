@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from adapters_training.adapt import settle
-from adapters_training.config import AdaptSettings
 from adapters_training.errors import TrainingError
 from adapters_training.processes import ALONE, Processes, turns_of
-from adapters_training.quantized import put_beside, quantization
+from adapters_training.settings.run import AdaptSettings
+from adapters_training.stages.quantized import put_beside, quantization
 from encoder.loading import load_decoder
 from encoder.merging import merge_adapters
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from adapters_training.errors import TrainingPairsError
-from adapters_training.query_cleaning import generic_queries, scripts, why_unfit
-from adapters_training.synthetic_settings import SyntheticSettings
-from adapters_training.written_lines import WrittenLines
+from adapters_training.settings.synthetic import SyntheticSettings
+from adapters_training.synthetic.cleaning import generic_queries, scripts, why_unfit
+from adapters_training.synthetic.lines import WrittenLines
 from encoder.line_cleaning import tidy
 
 PASSAGE = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from adapters_training.synthetic_queries import write_queries
-from adapters_training.synthetic_settings import SyntheticSettings
+from adapters_training.settings.synthetic import SyntheticSettings
+from adapters_training.synthetic.queries import write_queries
 from encoder.line_cleaning import normalize
 from encoder.loading import load_decoder
 

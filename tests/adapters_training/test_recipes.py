@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from adapters_training.config import AdaptSettings, MntpSettings, SimcseSettings
-from adapters_training.config_dicts import settings_from_dict
-from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.recipes import DEFAULT_RECIPE, lay_over, list_recipes, load_recipe
+from adapters_training.settings.contrastive import ContrastiveSettings
+from adapters_training.settings.dicts import settings_from_dict
+from adapters_training.settings.run import AdaptSettings, MntpSettings, SimcseSettings
 
 # BehnamGhader et al. 2024, arXiv:2404.05961, appendix D, and train_configs/ of its code.
 # masking, its share, SimCSE's batch (the code's configuration for Sheared-LLaMA says 128)

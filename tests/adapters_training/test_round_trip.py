@@ -9,9 +9,9 @@ import pytest
 
 from adapters_training.pairs import Pair
 from adapters_training.ranking import Ranking, WordRanker
-from adapters_training.round_trip import found_again, keep_found
-from adapters_training.synthetic_settings import SyntheticSettings
-from adapters_training.written_queries import WrittenQueries, WrittenQuery, clean_lines
+from adapters_training.settings.synthetic import SyntheticSettings
+from adapters_training.synthetic.round_trip import found_again, keep_found
+from adapters_training.synthetic.written import WrittenQueries, WrittenQuery, clean_lines
 
 PASSAGES = [
     "wing lift and drag in supersonic flow over a flat plate",

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from adapters_training.config import AdaptSettings
-from adapters_training.development import JUDGED, DevelopmentSet, read_development
-from adapters_training.development_ranking import measure_adapters
 from adapters_training.pairs import Pair
+from adapters_training.selection.development import JUDGED, DevelopmentSet, read_development
+from adapters_training.selection.ranking import measure_adapters
+from adapters_training.settings.run import AdaptSettings
 
 if TYPE_CHECKING:
     from adapters_training.adapt import Adaptation
-    from adapters_training.metrics import StepReport
+    from adapters_training.selection.metrics import StepReport
 
 pytestmark = pytest.mark.torch
 
@@ -32,7 +32,7 @@ import json, sys
 from pathlib import Path
 import torch
 from adapters_training.adapt import adapt
-from adapters_training.config_dicts import settings_from_dict
+from adapters_training.settings.dicts import settings_from_dict
 from adapters_training.pairs import Pair
 torch.set_num_threads(1)
 base, folder, settings, texts, pairs = sys.argv[1:]
@@ -131,7 +131,7 @@ def test_the_best_weights_win_and_not_the_last(
 
 
 def read_stages(table: Table) -> Any:
-    from adapters_training.config_dicts import settings_from_dict
+    from adapters_training.settings.dicts import settings_from_dict
 
     return settings_from_dict({"stages": [table]}).stages
 

@@ -34,10 +34,10 @@ import json, os, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from adapters_training import text_chunks
+from adapters_training.text import chunks as text_chunks
 text_chunks.PROCESSOR_CHUNK_TOKENS = {CHUNK_TOKENS}
 from adapters_training.adapt import adapt, help_adapt
-from adapters_training.config_dicts import settings_from_dict
+from adapters_training.settings.dicts import settings_from_dict
 from adapters_training.pairs import Pair
 base, folder, settings, texts, pairs = sys.argv[1:]
 if os.environ["RANK"] != "0":
@@ -160,7 +160,7 @@ def test_two_processes_do_what_one_does(
     pairs: list[Pair],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("adapters_training.text_chunks.PROCESSOR_CHUNK_TOKENS", CHUNK_TOKENS)
+    monkeypatch.setattr("adapters_training.text.chunks.PROCESSOR_CHUNK_TOKENS", CHUNK_TOKENS)
     stages = [MNTP, SIMCSE, CONTRASTIVE]
     adapt_tiny(tmp_path / "one", *stages, pairs=pairs)
     with start_two(tmp_path / "two", *stages) as processes:
@@ -182,7 +182,7 @@ def test_a_base_spread_over_two_processes_trains_the_same_adapters(
     pairs: list[Pair],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("adapters_training.text_chunks.PROCESSOR_CHUNK_TOKENS", CHUNK_TOKENS)
+    monkeypatch.setattr("adapters_training.text.chunks.PROCESSOR_CHUNK_TOKENS", CHUNK_TOKENS)
     # A spread base draws dropout in another way: a mask for each layer and not for each input.
     whole = {"lora": {"dropout": 0.0}}
     stages = [{**MNTP, **whole}, {**CONTRASTIVE, **whole, "mine": []}]

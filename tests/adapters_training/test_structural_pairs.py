@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters_training.document_structure import Kind
 from adapters_training.pairs import Pair
-from adapters_training.sentences import count_words
-from adapters_training.structural_pairs import StructureSettings, structural_pairs
-from adapters_training.training_text import TrainingText
+from adapters_training.structure.documents import Kind
+from adapters_training.structure.pairs import StructureSettings, structural_pairs
+from adapters_training.text.documents import TrainingText
+from adapters_training.text.sentences import count_words
 
 BODY = (
     "Travellers book trains and flights through the agency. Hotels are booked by the traveller, "

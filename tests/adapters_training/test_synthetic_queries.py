@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from adapters_training.errors import TrainingInterruptedError, TrainingPairsError
-from adapters_training.query_prompt import make_prompt
-from adapters_training.synthetic_queries import (
+from adapters_training.settings.synthetic import SyntheticSettings
+from adapters_training.synthetic.prompt import make_prompt
+from adapters_training.synthetic.queries import (
     choose_passages,
     model_digest,
     write_queries,
 )
-from adapters_training.synthetic_settings import SyntheticSettings
-from adapters_training.written_queries import WrittenQueries
+from adapters_training.synthetic.written import WrittenQueries
 from encoder.loading import Decoder, load_decoder
 from encoder.prompting import readable
 

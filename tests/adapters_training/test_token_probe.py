@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from adapters_training.token_probe import FloatArray, ProbeSettings, train_probe
+from adapters_training.estimate.tokens import FloatArray, ProbeSettings, train_probe
 
 pytestmark = pytest.mark.torch
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from adapters_training.contrastive import ContrastiveStage
-from adapters_training.contrastive_settings import ContrastiveSettings
 from adapters_training.errors import TrainingPairsError
-from adapters_training.lora import attach_lora, trainable
 from adapters_training.pairs import Pair
+from adapters_training.settings.contrastive import ContrastiveSettings
+from adapters_training.stages.contrastive import ContrastiveStage
+from adapters_training.stages.lora import attach_lora, trainable
 from encoder.loading import load_decoder
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ def test_the_gradient_cache_gives_the_plain_gradient(
     monkeypatch: pytest.MonkeyPatch,
     one_thread: None,  # noqa: ARG001
 ) -> None:
-    from adapters_training.config import LoraSettings
+    from adapters_training.settings.run import LoraSettings
 
-    monkeypatch.setattr("adapters_training.text_chunks.PROCESSOR_CHUNK_TOKENS", 32)
+    monkeypatch.setattr("adapters_training.text.chunks.PROCESSOR_CHUNK_TOKENS", 32)
     torch.manual_seed(0)
     decoder = load_decoder(teachable_folder, dtype=torch.float32, device="cpu")
     model = attach_lora(decoder.model, LoraSettings(rank=4, dropout=dropout)).train()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from adapters_training.errors import TrainingError, TrainingTextError
-from adapters_training.examples import collect_corpus, cut_spans, mntp_blocks, simcse_texts
-from adapters_training.masking import mask_tokens
-from adapters_training.mntp import mask_token_id
+from adapters_training.stages.masking import mask_tokens
+from adapters_training.stages.mntp import mask_token_id
+from adapters_training.text.examples import collect_corpus, cut_spans, mntp_blocks, simcse_texts
 from adapters_training.torch_randomness import torch_generator
 
 pytestmark = pytest.mark.torch

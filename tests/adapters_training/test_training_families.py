@@ -10,8 +10,8 @@ import pytest
 from safetensors.torch import load_file
 
 from adapters_training.adapt import adapt
-from adapters_training.config_dicts import settings_from_dict
 from adapters_training.pairs import Pair
+from adapters_training.settings.dicts import settings_from_dict
 from encoder.base import FloatArray
 from encoder.directory import write_adapter_encoder
 from encoder.export import export_merged

@@ -9,9 +9,9 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from adapters_training.config import LoraSettings
 from adapters_training.errors import TrainingError
-from adapters_training.lora import attach_lora, parameter_count, save_adapter, trainable
+from adapters_training.settings.run import LoraSettings
+from adapters_training.stages.lora import attach_lora, parameter_count, save_adapter, trainable
 from encoder.loading import load_decoder
 from encoder.merging import merge_adapters
 

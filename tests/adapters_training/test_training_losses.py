@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from adapters_training.byte_dropout import ByteDropout
-from adapters_training.config import LoraSettings, SimcseSettings
-from adapters_training.lora import attach_lora
-from adapters_training.losses import info_nce, masked_logits, matryoshka_info_nce, mntp_loss
-from adapters_training.simcse import SimcseStage
-from adapters_training.text_chunks import chunk_texts, encode_chunk
+from adapters_training.fast.dropout import ByteDropout
+from adapters_training.settings.run import LoraSettings, SimcseSettings
+from adapters_training.stages.lora import attach_lora
+from adapters_training.stages.losses import info_nce, masked_logits, matryoshka_info_nce, mntp_loss
+from adapters_training.stages.simcse import SimcseStage
+from adapters_training.text.chunks import chunk_texts, encode_chunk
 from encoder.loading import load_decoder
 
 pytestmark = pytest.mark.torch

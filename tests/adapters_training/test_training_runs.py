@@ -18,8 +18,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adapters_training.adapt import Adaptation
-from adapters_training.checkpoint import latest_checkpoint, load_checkpoint
-from adapters_training.config import LoraSettings, MntpSettings, OptimizerSettings
 from adapters_training.disk import durable_write
 from adapters_training.errors import (
     CheckpointError,
@@ -28,13 +26,15 @@ from adapters_training.errors import (
     TrainingInterruptedError,
     TrainingTextError,
 )
-from adapters_training.gradient_cache import Precision
-from adapters_training.lora import attach_lora, trainable
-from adapters_training.metrics import MetricsLog, StepReport
 from adapters_training.processes import ALONE, Processes
-from adapters_training.stage_protocol import Stage, StepLoss
-from adapters_training.stages import Examples, build_stage
-from adapters_training.trainer import LoopSettings, Trainer
+from adapters_training.run.checkpoint import latest_checkpoint, load_checkpoint
+from adapters_training.run.trainer import LoopSettings, Trainer
+from adapters_training.selection.metrics import MetricsLog, StepReport
+from adapters_training.settings.run import LoraSettings, MntpSettings, OptimizerSettings
+from adapters_training.stages.building import Examples, build_stage
+from adapters_training.stages.gradient_cache import Precision
+from adapters_training.stages.lora import attach_lora, trainable
+from adapters_training.stages.protocol import Stage, StepLoss
 from encoder.loading import load_decoder
 from encoder.merging import merge_adapters
 
@@ -408,7 +408,7 @@ from pathlib import Path
 import torch
 from adapters_training.adapt import adapt
 torch.set_num_threads(1)
-from adapters_training.config_dicts import settings_from_dict
+from adapters_training.settings.dicts import settings_from_dict
 base, folder, settings, texts = sys.argv[1:]
 adapt(
     Path(base),

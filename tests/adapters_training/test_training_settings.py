@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from adapters_training.config import (
+from adapters_training.run.schedule import learning_rate, stage_progress
+from adapters_training.settings.dicts import settings_from_dict, settings_to_dict
+from adapters_training.settings.run import (
     AdaptSettings,
     LoraSettings,
     MntpSettings,
     OptimizerSettings,
     SimcseSettings,
 )
-from adapters_training.config_dicts import settings_from_dict, settings_to_dict
-from adapters_training.schedule import learning_rate, stage_progress
 
 
 def test_defaults_are_the_papers_recipe():

@@ -9,13 +9,13 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel
 
-from adapters_training.byte_dropout import random_bytes, without_dropped
-from adapters_training.config import LoraSettings
-from adapters_training.fast_attention import NAME, GroupedAttention
-from adapters_training.fast_lora import GroupedLora
-from adapters_training.fast_norm import FrozenNorm
-from adapters_training.lora import attach_lora, block_layers, target_names, trainable
-from adapters_training.stages import checkpoint_activations
+from adapters_training.fast.attention import NAME, GroupedAttention
+from adapters_training.fast.dropout import random_bytes, without_dropped
+from adapters_training.fast.lora import GroupedLora
+from adapters_training.fast.norm import FrozenNorm
+from adapters_training.settings.run import LoraSettings
+from adapters_training.stages.building import checkpoint_activations
+from adapters_training.stages.lora import attach_lora, block_layers, target_names, trainable
 from encoder.attention import attention_backend
 from encoder.loading import load_decoder
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters_training.errors import TrainingTextError
-from adapters_training.ordering import BatchOrder
-from adapters_training.text_files import read_texts
-from adapters_training.training_text import TrainingText
+from adapters_training.stages.ordering import BatchOrder
+from adapters_training.text.documents import TrainingText
+from adapters_training.text.files import read_texts
 
 
 def test_a_folder_gives_its_text_files_and_jsonl_lines_in_order(tmp_path: Path):

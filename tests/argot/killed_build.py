@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import indexing.sync.shadow
-from argot.index_building import build_version
+from argot.index.building import build_version
 from indexing.stores.edge import EdgeStore
 
 

@@ -61,7 +61,7 @@ def test_recipes_are_listed(argot: Run) -> None:
 
 @pytest.mark.torch
 def test_settings_are_laid_over_the_recipe_and_options_over_them(adaptable: Path) -> None:
-    from argot.adaptation import adapt_settings
+    from argot.training.adaptation import adapt_settings
 
     project = Project.open(adaptable)
     settings = adapt_settings(project)

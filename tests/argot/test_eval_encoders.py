@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from argot.baselines import parse_measurable
 from argot.errors import SettingsError
+from argot.evaluation.baselines import parse_measurable
 from argot.settings import EncoderChoice
 
 Run = Callable[..., tuple[int, Any, str]]

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from argot.errors import SettingsError
-from argot.index_gate import FEW_QUERIES, headings_as_questions, judge, judged_questions
+from argot.index.gate import FEW_QUERIES, headings_as_questions, judge, judged_questions
 from connectors.document import Document
 from indexing.catalog.catalog import Catalog
 from indexing.chunks.chunking import Chunk
 from indexing.records import IndexedDocument
-from retriever.evaluation import EvaluationReport
-from retriever.significance import Interval
+from retriever.evaluation.evaluation import EvaluationReport
+from retriever.evaluation.significance import Interval
 
 
 def headed(name: str, *headings: str, access: Sequence[str] | None = None) -> IndexedDocument:

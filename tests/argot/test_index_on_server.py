@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from argot.diagnosis import look_at_server
-from argot.growing import grow
-from argot.index_backups import back_up, restore
+from argot.index.backups import back_up, restore
+from argot.index.growing import grow
 from argot.project import Project
 from encoder.base import FloatArray
 from encoder.fake import HashingEncoder

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from argot.index_building import build_version
-from argot.index_gate import Questions
-from argot.index_promotion import promote, roll_back
-from argot.index_versions import check_version, collect, open_catalog, summaries
+from argot.index.building import build_version
+from argot.index.gate import Questions
+from argot.index.promotion import promote, roll_back
+from argot.index.versions import check_version, collect, open_catalog, summaries
 from indexing.errors import IndexLockedError, NoIndexError, WrongEncoderError
 from indexing.files.lock import hold_lock
 from indexing.sync.verification import Problem
 from indexing.versions.collection import open_index
 from indexing.versions.description import live_version, previous_version, read_version
 from indexing.versions.removal import Keep
-from retriever.judgements import Judgements
+from retriever.evaluation.judgements import Judgements
 
 OLD, NEW = "docs-0001", "docs-0002"
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from argot.mteb import MtebEncoder
+from argot.evaluation.mteb import MtebEncoder
 from encoder.base import FloatArray
 from encoder.fake import HashingEncoder
 

@@ -1,8 +1,8 @@
 """The choice among measured ways of making vectors smaller."""
 
-from argot.reduction_options import Tried, choose, name_of, options, pareto_front
+from argot.tuning.reduction_options import Tried, choose, name_of, options, pareto_front
 from indexing.reduction.settings import ReductionSettings
-from retriever.significance import Interval
+from retriever.evaluation.significance import Interval
 
 
 def tried(name: str, quality: float, chunk_bytes: float, p95_ms: float) -> Tried:

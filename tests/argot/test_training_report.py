@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters_training.development import JUDGED
+from adapters_training.selection.development import JUDGED
 from argot.errors import SettingsError
-from argot.judged_development import read_development_set
-from argot.training_report import training_report
-from argot.training_verdict import (
+from argot.evaluation.development import read_development_set
+from argot.training.report import training_report
+from argot.training.verdict import (
     Development,
     beside_words,
     caveats,
@@ -182,8 +182,8 @@ def test_a_broken_line_of_the_corpus_is_named(collection: Path):
 def test_a_project_is_adapted_and_judged_on_queries_of_its_own(
     project: Path, collection: Path, tiny_decoder_folder: Path
 ):
-    from argot.adaptation import adapt_project
     from argot.project import Project
+    from argot.training.adaptation import adapt_project
 
     shutil.copytree(tiny_decoder_folder, project / "models/tiny")
     toml = project / "argot.toml"

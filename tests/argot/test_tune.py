@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from argot.judged_parts import apart, split_judgements
+from argot.evaluation.parts import apart, split_judgements
 from argot.project import Project
-from argot.search_trial import (
+from argot.stages import Stages
+from argot.tuning.search import tune_search, write_search
+from argot.tuning.search_trial import (
     DENSE_SHARES,
     DEPTHS,
     Found,
@@ -21,11 +23,9 @@ from argot.search_trial import (
     try_fusions,
     try_rerank_depths,
 )
-from argot.stages import Stages
-from argot.tuning import tune_search, write_search
-from argot.tuning_searches import search_sides
+from argot.tuning.searches import search_sides
 from encoder.fake import HashingEncoder
-from retriever.judgements import Judgements
+from retriever.evaluation.judgements import Judgements
 from retriever.settings import SearchSettings
 
 Run = Callable[..., tuple[int, Any, str]]

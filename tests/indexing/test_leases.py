@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from encoder.base import FloatArray
 from indexing.catalog.leases import Lease, Leases
 from indexing.errors import LeaseLostError
-from indexing.stores.base import Payload
+from indexing.stores.base import Payload, Point
 from indexing.sync.options import SyncOptions
 from indexing.sync.pipeline import sync
 from indexing.sync.writing import PointWriter
@@ -87,19 +86,16 @@ def test_a_lease_is_renewed_while_its_worker_lives(world: "World") -> None:
 
 
 class TakenOver:
-    """An encoder of a worker that is suspended while it encodes, for longer than its lease."""
+    """A store whose worker is suspended before it writes, for longer than its lease."""
 
     def __init__(self, world: "World", clock: Clock, while_away: Callable[[], None]) -> None:
-        self._encode, self._clock, self._while_away = (
-            world.encoder.encode_documents, clock, while_away,
-        )  # fmt: skip
+        self._upsert, self._clock, self._while_away = world.store.upsert, clock, while_away
 
-    def __call__(self, texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
-        vectors = self._encode(texts, dimensions=dimensions)
-        if any("first" in text for text in texts):
+    def __call__(self, points: Sequence[Point]) -> None:
+        if any("first" in point.payload["text"] for point in points):
             self._clock.now += TTL + 1
             self._while_away()
-        return vectors
+        self._upsert(points)
 
 
 def test_a_worker_that_was_suspended_commits_nothing_over_its_successors_work(
@@ -115,7 +111,7 @@ def test_a_worker_that_was_suspended_commits_nothing_over_its_successors_work(
                 run(world, wiki, lease=bobs)
 
         suspended = TakenOver(world, clock, bobs_run)
-        monkeypatch.setattr(world.encoder, "encode_documents", suspended)
+        monkeypatch.setattr(world.store, "upsert", suspended)
         with pytest.raises(LeaseLostError, match="taken over by another worker"):
             run(world, wiki, lease=anns)
     (document,) = world.catalog.indexed_documents(version=VERSION)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from argot.langchain_store import ArgotVectorStore
+from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
 from encoder.fake import HashingEncoder
 

@@ -18,15 +18,15 @@ from langchain_core.runnables import (
 
 from argot.cli.main import run
 from argot.federated import search_together
-from argot.langchain_index import ArgotDocumentIndex
-from argot.langchain_store import ArgotVectorStore
+from argot.langchain.index import ArgotDocumentIndex
+from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
 from encoder.fake import HashingEncoder
 from retriever.conditions import condition_of
 from retriever.errors import RetrieverError as RetrieverError
-from retriever.langchain import ArgotRetriever
-from retriever.langchain_asking import principals_of
-from retriever.langchain_reranking import ArgotReranker
+from retriever.langchain.asking import principals_of
+from retriever.langchain.reranking import ArgotReranker
+from retriever.langchain.retriever import ArgotRetriever
 
 MARKER = "xyzzy"
 """Stands in every text that must not be seen, and in nothing else."""

@@ -11,7 +11,7 @@ from qdrant_client import QdrantClient, models
 
 from argot.cli.main import run
 from argot.errors import SettingsError
-from argot.langchain_store import ArgotVectorStore
+from argot.langchain.store import ArgotVectorStore
 from argot.migrating import Collection, migrate
 from argot.project import Project
 

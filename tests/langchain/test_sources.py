@@ -10,8 +10,8 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 
 from argot.errors import SettingsError
-from argot.langchain_sources import LoaderConnector, ingest_loader
-from argot.langchain_splitting import SplitterChunker
+from argot.langchain.sources import LoaderConnector, ingest_loader
+from argot.langchain.splitting import SplitterChunker
 from argot.project import Project
 from argot.settings import load_settings
 from connectors.document import Document as SourceDocument

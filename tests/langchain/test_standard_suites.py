@@ -15,9 +15,9 @@ from langchain_tests.integration_tests.indexer import (
     DocumentIndexerTestSuite,
 )
 
-from argot.langchain_index import ArgotDocumentIndex
-from argot.langchain_store import ArgotVectorStore
-from argot.langchain_store_retriever import ArgotStoreRetriever
+from argot.langchain.index import ArgotDocumentIndex
+from argot.langchain.store import ArgotVectorStore
+from argot.langchain.store_retriever import ArgotStoreRetriever
 
 
 class TestArgotVectorStore(VectorStoreIntegrationTests):

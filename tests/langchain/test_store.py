@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.indexing import InMemoryRecordManager, index
 
-from argot.langchain_store import ArgotVectorStore
+from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
 from argot.settings import FILE
 from encoder.fake import HashingEncoder

@@ -11,11 +11,11 @@ from langchain_core.documents import Document
 from langchain_core.tools import BaseTool
 
 from argot.langchain import ArgotRetriever
-from argot.langchain_index import ArgotDocumentIndex
-from argot.langchain_store import ArgotVectorStore
+from argot.langchain.index import ArgotDocumentIndex
+from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
 from encoder.fake import HashingEncoder
-from retriever.langchain_reranking import ArgotReranker
+from retriever.langchain.reranking import ArgotReranker
 
 TEXTS = ["annual leave", "leave in March and April", "travel by train"]
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from encoder.bm25 import Bm25Encoder
-from retriever.answer_prompt import NO_ANSWER, SYSTEM, Turn, fit_sources, prompt
-from retriever.answering import Answer, Answerer
-from retriever.answering_settings import AnswerSettings
-from retriever.citations import CitedText
+from retriever.answering.answering import Answer, Answerer
+from retriever.answering.citations import CitedText
+from retriever.answering.prompt import NO_ANSWER, SYSTEM, Turn, fit_sources, prompt
+from retriever.answering.relevance import Relevance
+from retriever.answering.settings import AnswerSettings
 from retriever.errors import MissingPrincipalError
-from retriever.relevance import Relevance
 from retriever.results import Hit
 from retriever.search import Searcher
 

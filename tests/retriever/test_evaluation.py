@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from retriever.evaluation import compare, evaluate
-from retriever.judgements import Judgements
-from retriever.metrics import Ranking
+from retriever.evaluation.evaluation import compare, evaluate
+from retriever.evaluation.judgements import Judgements
+from retriever.evaluation.metrics import Ranking
 
 JUDGEMENTS = Judgements(
     queries={"q1": "leave", "q2": "pay", "q3": "parking"},

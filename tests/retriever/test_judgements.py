@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from retriever.errors import JudgementsError
-from retriever.judgements import read_beir, read_judgements
+from retriever.evaluation.judgements import read_beir, read_judgements
 
 QUERIES = '{"_id": "q1", "text": "leave"}\n{"_id": "q2", "text": "pay"}\n'
 

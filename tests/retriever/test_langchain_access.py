@@ -15,7 +15,7 @@ from langchain_core.runnables import (
 from langchain_core.tools import create_retriever_tool
 
 from retriever.errors import MissingPrincipalError
-from retriever.langchain import ArgotRetriever
+from retriever.langchain.retriever import ArgotRetriever
 from retriever.search import Searcher
 
 Ask = Callable[[ArgotRetriever, RunnableConfig | None], list[Document]]

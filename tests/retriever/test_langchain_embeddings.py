@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from encoder.fake import HashingEncoder
-from retriever.langchain import ArgotEmbeddings
+from retriever.langchain.retriever import ArgotEmbeddings
 
 TEXTS = ["annual leave", "", "pay"]
 

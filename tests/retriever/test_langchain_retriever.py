@@ -11,7 +11,7 @@ from langchain_core.tools import create_retriever_tool
 from pydantic import ValidationError
 
 from indexing.filters import Eq, Range
-from retriever.langchain import ArgotRetriever
+from retriever.langchain.retriever import ArgotRetriever
 from retriever.search import Searcher
 
 QUERY = "how many days of annual leave"

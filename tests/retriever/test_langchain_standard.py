@@ -7,7 +7,7 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests, Retrie
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
 from encoder.fake import HashingEncoder
-from retriever.langchain import ArgotEmbeddings, ArgotRetriever
+from retriever.langchain.retriever import ArgotEmbeddings, ArgotRetriever
 from retriever.search import Searcher
 
 

@@ -6,7 +6,7 @@ import random
 import pytest
 import pytrec_eval
 
-from retriever.metrics import (
+from retriever.evaluation.metrics import (
     average_precision,
     ndcg,
     parse_metric,

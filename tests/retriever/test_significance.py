@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from retriever.significance import bootstrap_interval, randomisation_test
+from retriever.evaluation.significance import bootstrap_interval, randomisation_test
 
 
 def rng(seed: int = 7) -> np.random.Generator:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retriever.errors import JudgementsError
-from retriever.resampling import RESAMPLES, Measured, ratio_of_sums
-from retriever.sts import measure_similarity, read_scored_pairs, spearman
+from retriever.evaluation.resampling import RESAMPLES, Measured, ratio_of_sums
+from retriever.evaluation.sts import measure_similarity, read_scored_pairs, spearman
 
 HEAD = "sentence1\tsentence2\tscore\n"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retriever.errors import JudgementsError
-from retriever.tagging import TaggedSentences, read_conll, score_tags, spans
+from retriever.evaluation.tagging import TaggedSentences, read_conll, score_tags, spans
 
 
 def tagged(*sentences: str) -> TaggedSentences:

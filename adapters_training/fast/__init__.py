@@ -1,0 +1,1 @@
+"""Kernels in plain PyTorch that make a training step faster, with the same gradients."""

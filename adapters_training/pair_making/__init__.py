@@ -1,0 +1,1 @@
+"""Pairs to train on: gathered, held back, and given hard negatives."""

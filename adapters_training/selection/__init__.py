@@ -1,0 +1,1 @@
+"""Which step of a stage is kept: measured on a development set."""

@@ -1,0 +1,1 @@
+"""What is trained: the stages, their losses, and the weights that learn."""

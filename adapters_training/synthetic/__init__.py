@@ -1,0 +1,1 @@
+"""Queries that the base model writes for passages."""

@@ -1,0 +1,1 @@
+"""Searches and encoders measured on judged queries."""

@@ -1,0 +1,133 @@
+"""A project as a LangChain document index: what `langchain_core.indexing.index` fills."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.indexing.base import DeleteResponse, DocumentIndex, UpsertResponse
+from langchain_core.retrievers import LangSmithRetrieverParams
+from pydantic import ConfigDict, Field, SkipValidation
+
+from argot.langchain.documents import source_documents
+from argot.langchain.searching import ARGUMENTS
+from argot.langchain.store import ArgotVectorStore
+from argot.project import Project
+from retriever.langchain.asking import AskedByConfig, check_known
+from retriever.langchain.retriever import Filter, narrowed
+
+
+class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
+    """The documents that programs put into a project, as an index that is also a retriever.
+
+    It has what `ArgotVectorStore` has of the same project. Documents come back as they were put in.
+    Who asks is read from ``config["configurable"]``, as by `ArgotRetriever`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    store: ArgotVectorStore = Field(exclude=True, repr=False)
+    """Where the documents are."""
+
+    k: int = 10
+    """Documents wanted of a search, >= 1."""
+
+    filter: SkipValidation[Filter] = None
+    """Narrows every search."""
+
+    @classmethod
+    def from_project(cls, project: Project | str | Path, **options: Any) -> Self:  # noqa: ANN401
+        """Make an index over a project; ``close`` it, or use it in a ``with``.
+
+        Args:
+            project: A project, or its folder.
+            options: ``k`` and ``filter``; ``embedding``, ``mode`` and ``access`` as for
+                `ArgotVectorStore`.
+        """
+        of_store = {
+            name: options.pop(name) for name in ("embedding", "mode", "access") if name in options
+        }
+        return cls(store=ArgotVectorStore(project, **of_store), **options)
+
+    def upsert(self, items: Sequence[Document], /, **kwargs: Any) -> UpsertResponse:  # noqa: ANN401
+        """Add documents in the place of those with the same ids; one without an id gets a new one.
+
+        ``access``, a list of names, says who may see them, instead of what the store was told.
+        """
+        check_known(kwargs, ("access",), of="`upsert`")
+        given = source_documents(items, access=kwargs.get("access", self.store.access))
+        failed = self.store.put(given)
+        ids = dict.fromkeys(document.id for document in given)
+        return {"succeeded": [id_ for id_ in ids if id_ not in failed], "failed": list(failed)}
+
+    async def aupsert(self, items: Sequence[Document], /, **kwargs: Any) -> UpsertResponse:  # noqa: ANN401
+        """Do the same in another thread."""
+        return await asyncio.to_thread(self.upsert, items, **kwargs)
+
+    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:  # noqa: ANN401
+        """Delete documents; an id that is not there is no failure. There are no other arguments.
+
+        Without ids it is a ValueError.
+        """
+        check_known(kwargs, ("ids",), of="`delete`")
+        gone = self.store.take_out(ids)
+        return {"num_deleted": len(gone), "succeeded": gone, "failed": [], "num_failed": 0}
+
+    async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:  # noqa: ANN401
+        """Do the same in another thread."""
+        return await asyncio.to_thread(self.delete, ids, **kwargs)
+
+    def get(self, ids: Sequence[str], /, **kwargs: Any) -> list[Document]:  # noqa: ANN401
+        """Read documents, in the order of the ids; what is not there or not to be seen is missing.
+
+        ``principals`` says who asks; needed where documents have access lists.
+        """
+        check_known(kwargs, ("principals",), of="`get`")
+        return self.store.get_by_ids(ids, **kwargs)
+
+    async def aget(self, ids: Sequence[str], /, **kwargs: Any) -> list[Document]:  # noqa: ANN401
+        """Do the same in another thread."""
+        return await asyncio.to_thread(self.get, ids, **kwargs)
+
+    def close(self) -> None:
+        """Let the index go."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain passes it
+        **arguments: Any,  # noqa: ANN401 - LangChain's signature
+    ) -> list[Document]:
+        return self.store.similarity_search(query, **self._asked(arguments))
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain passes it
+        **arguments: Any,  # noqa: ANN401 - LangChain's signature
+    ) -> list[Document]:
+        return await self.store.asimilarity_search(query, **self._asked(arguments))
+
+    def _asked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        both = narrowed(self.filter, arguments.get("filter"))
+        return {**arguments, "k": arguments.get("k") or self.k, "filter": both}
+
+    def _get_ls_params(self, **_kwargs: object) -> LangSmithRetrieverParams:
+        return self.store.langsmith_params()
+
+    def _argument_names(self) -> Iterable[str]:
+        return [name for name in ARGUMENTS if name != "principals"]

@@ -1,0 +1,1 @@
+"""Adapters trained from within a project."""

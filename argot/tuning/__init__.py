@@ -1,0 +1,1 @@
+"""Settings chosen by measuring them on judged queries."""

@@ -1,0 +1,1 @@
+"""Rankings against judgements: metrics, intervals and paired tests."""
