@@ -6,6 +6,7 @@ from typing import Self
 
 from argot.errors import SettingsError
 from argot.project import Project
+from argot.searching import OpenSearch
 from retriever.federation import Federation
 from retriever.settings import Mode
 
@@ -13,9 +14,23 @@ from retriever.settings import Mode
 class FederatedSearch:
     """The live indexes of several projects; ``close`` it, or use it in a ``with``."""
 
-    def __init__(self, searcher: Federation, *, opened: ExitStack) -> None:
+    def __init__(
+        self, searcher: Federation, *, sessions: Sequence[OpenSearch], opened: ExitStack
+    ) -> None:
         self.searcher = searcher
+        self._sessions = sessions
         self._opened = opened
+
+    def refresh(self) -> bool:
+        """Move each index to what is newest, as `OpenSearch.refresh` does.
+
+        An error says why one can't be moved; those after it stay where they are.
+
+        Returns:
+            Whether there was anything newer in any.
+        """
+        newer = [session.refresh() for session in self._sessions]
+        return any(newer)
 
     def close(self) -> None:
         """Let all indexes go."""
@@ -35,6 +50,7 @@ def search_together(
     k: int | None = None,
     rerank: str | None = None,
     expand: str | None = None,
+    follow: bool = True,
 ) -> FederatedSearch:
     """Open the live indexes of projects, each named by its folder, to search them as one.
 
@@ -44,6 +60,7 @@ def search_together(
         k: Hits of a search that does not say.
         rerank: As for `Project.search_session`.
         expand: As for `Project.search_session`.
+        follow: As for `Project.search_session`.
 
     Raises:
         SettingsError: a project is there twice.
@@ -55,10 +72,12 @@ def search_together(
     short = [root.name for root in roots]
     names = short if len(set(short)) == len(short) else [str(root) for root in roots]
     with ExitStack() as opened:
-        searchers = {
-            name: opened.enter_context(
-                project.search_session(mode=mode, k=k, rerank=rerank, expand=expand)
-            ).searcher
-            for name, project in zip(names, projects, strict=True)
-        }
-        return FederatedSearch(Federation(searchers), opened=opened.pop_all())
+        sessions = [
+            opened.enter_context(
+                project.search_session(mode=mode, k=k, rerank=rerank, expand=expand, follow=follow)
+            )
+            for project in projects
+        ]
+        searchers = {name: session.searcher for name, session in zip(names, sessions, strict=True)}
+        federation = Federation(searchers)
+        return FederatedSearch(federation, sessions=sessions, opened=opened.pop_all())

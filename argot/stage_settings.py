@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from argot.typed import check_known
 from retriever.settings import OFF, SearchSettings
 
-CROSS_ENCODER, LLM, LATE_INTERACTION = "cross-encoder", "llm", "late-interaction"
-RERANKERS = (CROSS_ENCODER, LLM, LATE_INTERACTION)
+CROSS_ENCODER, LATE_INTERACTION = "cross-encoder", "late-interaction"
+LLM, QUERY_LIKELIHOOD = "llm", "query-likelihood"
+LLM_RERANKERS = (LLM, QUERY_LIKELIHOOD)
+RERANKERS = (CROSS_ENCODER, *LLM_RERANKERS, LATE_INTERACTION)
 """What ``rerank`` may name."""
 
 HYDE, MULTI_QUERY = "hyde", "multi-query"
@@ -23,8 +25,8 @@ class StageSettings:
     """Folder of a cross-encoder, for ``rerank = "cross-encoder"``."""
 
     language_model: str = ""
-    """Folder of a decoder LLM, for ``rerank = "llm"`` and for ``expand``; empty: the one that the
-    encoder was made of, whose weights are then in memory once."""
+    """Folder of a decoder LLM, for ``rerank = "llm"`` or ``"query-likelihood"`` and for ``expand``;
+    empty: the one that the encoder was made of, whose weights are then in memory once."""
 
     text_tokens: int = 384
     """Tokens of a candidate that a reranker reads, >= 16; a cross-encoder's query counts too. Late
@@ -72,4 +74,4 @@ def check_stage_names(search: SearchSettings) -> None:
 
 def asks_language_model(search: SearchSettings) -> bool:
     """Tell whether every search asks a language model."""
-    return search.rerank == LLM or search.expand != OFF
+    return search.rerank in LLM_RERANKERS or search.expand != OFF

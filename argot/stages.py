@@ -22,6 +22,7 @@ from argot.stage_settings import (
     LATE_INTERACTION,
     LLM,
     MULTI_QUERY,
+    QUERY_LIKELIHOOD,
     StageSettings,
 )
 from encoder.base import DenseEncoder
@@ -134,6 +135,7 @@ class StageModels:
         rerankers: dict[str, Callable[[], Reranker]] = {
             CROSS_ENCODER: self.cross_encoder,
             LLM: partial(self._llm_reranker, base),
+            QUERY_LIKELIHOOD: partial(self._query_likelihood, base),
             LATE_INTERACTION: partial(late_interaction, encoder),
         }
         return Stages(
@@ -180,6 +182,12 @@ class StageModels:
             from encoder.llm_reranker import LlmReranker
 
             return LlmReranker(decoder, passage_tokens=self._settings.text_tokens)
+
+    def _query_likelihood(self, base: Callable[[], "Decoder"]) -> Reranker:
+        decoder = self.language_model(base)
+        from encoder.query_likelihood import QueryLikelihood
+
+        return QueryLikelihood(decoder, passage_tokens=self._settings.text_tokens)
 
     def _passage_writer(self, base: Callable[[], "Decoder"]) -> Writer:
         decoder = self.language_model(base)

@@ -45,6 +45,7 @@ TEMPLATE = """\
 # fusion = "rrf"              # relative_score or dbsf fuse by scores instead of by ranks
 # dense_weight = 1.0
 # sparse_weight = 1.0
+# rescore = true              # compare what codes or small vectors find with the whole vectors
 # mmr = 1.0                   # below 1: hits that repeat others fall behind
 # per_document = 0            # group hits by document, so many of each; 0: not grouped
 # neighbours = 0              # chunks before and after each hit that come with it

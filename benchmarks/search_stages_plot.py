@@ -63,6 +63,7 @@ def _bars(
             axes.barh(places, times, left=left, color=COLOURS[stage], label=stage)
         left = [start + time for start, time in zip(left, times, strict=True)]
     totals = [measured[name]["ms"][total][share] for name, share in rows]
-    axes.plot(totals, places, "|", color="#222", markersize=16, label="measured together")
+    axes.plot(totals, places, "|", color="#222", markersize=16, label="of whole searches")
     axes.set_yticks(places, [f"{name} {share}" for name, share in rows])
+    axes.set_axisbelow(True)
     axes.grid(axis="x", alpha=0.3)

@@ -29,6 +29,9 @@ def rescoring_seconds(
         spec: What its collection holds; with codes.
         vectors: Of the queries, ``[Q, D]``.
         limit: Candidates that each search returns.
+
+    Raises:
+        NoIndexError: nothing of it is published.
     """
     copies = PublishedCopies(directory)
     newest = copies.newest()

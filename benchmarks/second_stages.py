@@ -44,6 +44,7 @@ from argot.stage_settings import (
     LATE_INTERACTION,
     LLM,
     MULTI_QUERY,
+    QUERY_LIKELIHOOD,
     RERANKERS,
     StageSettings,
 )
@@ -138,6 +139,7 @@ def load_models(options: argparse.Namespace) -> Models:
         HYDE: has_writer and options.mode != "sparse",  # it changes vectors, not words
         CROSS_ENCODER: options.cross_encoder is not None,
         LLM: has_writer,
+        QUERY_LIKELIHOOD: has_writer,
         LATE_INTERACTION: dense is not None,
     }
     return Models(

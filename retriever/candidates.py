@@ -107,12 +107,19 @@ class Candidates:
 
 
 def gather(
-    store: VectorStore, query: EncodedQuery, *, depth: int, where: Condition | None
+    store: VectorStore,
+    query: EncodedQuery,
+    *,
+    depth: int,
+    where: Condition | None,
+    rescore: bool,
 ) -> Candidates:
     """Ask each side for the best `depth` chunks of each wording."""
     rankings: list[Ranking] = []
     for number, wording in enumerate(query.wordings):
-        rankings += _rankings(store, wording, number=number, depth=depth, where=where)
+        rankings += _rankings(
+            store, wording, number=number, depth=depth, where=where, rescore=rescore
+        )
     return Candidates(tuple(rankings), depth)
 
 
@@ -142,12 +149,21 @@ def _scaled(rankings: Mapping[str, Scored], *, settings: SearchSettings) -> dict
 
 
 def _rankings(
-    store: VectorStore, wording: Wording, *, number: int, depth: int, where: Condition | None
+    store: VectorStore,
+    wording: Wording,
+    *,
+    number: int,
+    depth: int,
+    where: Condition | None,
+    rescore: bool,
 ) -> list[Ranking]:
     blank = not wording.text.strip()
     rankings = []
     if wording.dense is not None:
-        points = [] if blank else store.search_dense(wording.dense, limit=depth, where=where)
+        vector = wording.dense
+        points = (
+            [] if blank else store.search_dense(vector, limit=depth, where=where, rescore=rescore)
+        )
         rankings.append(Ranking("dense", number, points))
     if wording.sparse is not None:
         empty = blank or not wording.sparse.indices

@@ -5,6 +5,7 @@ RetrieverError
 │   └── TenantError         documents belong to tenants and the query does not name one
 ├── ModeError               a mode that this index can't answer
 ├── PlanError               options that do not go together, or a stage that is not there (2)
+├── QuestionError           a question without a word                               (2)
 ├── StageError              a reranker or expander that does not do what it must
 └── JudgementsError         qrels or queries that can't be read
 """
@@ -28,6 +29,10 @@ class ModeError(RetrieverError):
 
 class PlanError(RetrieverError, ValueError):
     """Options of a search that do not go together, or name a stage that is not there."""
+
+
+class QuestionError(RetrieverError):
+    """A blank question."""
 
 
 class StageError(RetrieverError):

@@ -24,6 +24,9 @@ class Explainer:
     where: Condition | None
     """The caller's own filter; who asked is not repeated in results."""
 
+    begins_small: bool
+    """The index could rescore; a hit then says whether it was done."""
+
     def hits(
         self, candidates: Sequence[Candidate], around: Mapping[str, Surroundings]
     ) -> Iterator[Hit]:
@@ -71,7 +74,7 @@ class Explainer:
             section=around.section,
             metadata=dict(payload.get("metadata", {})),
             explanation={
-                "dense": dense and asdict(dense),
+                "dense": dense and {**asdict(dense), **self._rescored},
                 "sparse": sparse and {**asdict(sparse), "terms": list(sparse.terms)},
                 "fusion": self._fusion(candidate),
                 **self._expansion(candidate),
@@ -80,6 +83,10 @@ class Explainer:
                 "filter": self.where and condition_json(self.where),
             },
         )
+
+    @property
+    def _rescored(self) -> dict[str, bool]:
+        return {"rescored": self.plan.rescore} if self.begins_small else {}
 
     def _fusion(self, candidate: Candidate) -> dict[str, Any] | None:
         if candidate.parts is None:

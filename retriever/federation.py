@@ -60,6 +60,18 @@ class Federation:
         self._weights = dict.fromkeys(searchers, 1.0) | given
         self._rrf_k = rrf_k
 
+    @property
+    def version_name(self) -> str:
+        """Which index versions answer, by name of the index."""
+        named = (f"{name}/{one.version_name}" for name, one in self._searchers.items())
+        return ", ".join(named)
+
+    @property
+    def encoder_fingerprint(self) -> str | None:
+        """Which encoders read the queries, each once; None without any."""
+        found = [one.encoder_fingerprint for one in self._searchers.values()]
+        return ", ".join(dict.fromkeys(filter(None, found))) or None
+
     def search(
         self,
         query: str,
@@ -149,6 +161,10 @@ class Federation:
 
     def _share(self, found: _Found) -> float:
         return self._weights[found.index] / (self._rrf_k + found.rank)
+
+
+AnySearcher = Searcher | Federation
+"""What answers queries: over one index, or over several."""
 
 
 def _ranked(index: str, hits: Sequence[Hit], *, is_grouped: bool) -> Iterator[_Found]:

@@ -8,12 +8,16 @@ from typing import Any, Self, TypedDict
 from retriever.errors import ModeError, PlanError
 from retriever.settings import OFF, Fusion, Mode, SearchSettings
 
+HYDE = "hyde"
+"""Names the stage that widens a query by passages, which join its vector and not its words."""
+
 
 class PlanOptions(TypedDict, total=False):
     """What a search may say otherwise than the settings, under their names; None: as they say.
 
     To switch something off that the settings have on: ``rerank`` and ``expand`` ``"none"``, ``mmr``
-    1, ``min_score`` ``-math.inf``, ``per_document`` and ``neighbours`` 0, ``section`` False.
+    1, ``min_score`` ``-math.inf``, ``per_document`` and ``neighbours`` 0, ``rescore`` and
+    ``section`` False.
     """
 
     k: int | None
@@ -23,6 +27,7 @@ class PlanOptions(TypedDict, total=False):
     rrf_k: int | None
     dense_weight: float | None
     sparse_weight: float | None
+    rescore: bool | None
     min_score: float | None
     rerank: str | None
     rerank_depth: int | None
@@ -40,11 +45,19 @@ class SearchPlan(SearchSettings):
     def __post_init__(self) -> None:
         SearchSettings.__post_init__(self)
         if self.has_threshold and not self.is_calibrated:
-            on = f"{self.fusion!r} fusion" if self.is_fused else "BM25"
             raise PlanError(
-                f"`min_score` needs scores that mean the same for every query; those of {on} say "
-                "how good a hit is among the others of its query, not how good it is\n"
-                "hint: search with mode 'dense' and without `expand`, where a score is a cosine"
+                "`min_score` needs scores that mean the same for every query; those of "
+                f"{self._scored_by} say how good a hit is among the others of its query, not how "
+                "good it is\n"
+                "hint: search with mode 'dense', with `rescore` and without `expand`: there a "
+                "score is a cosine"
+            )
+        if self.mode == "sparse" and self.expand == HYDE:
+            raise PlanError(
+                f"`expand` {HYDE!r} changes the vector of a query and nothing else, and mode "
+                "'sparse' compares no vectors\n"
+                "hint: `expand` 'multi-query' widens the words too, 'none' searches them as they "
+                "are; or search in mode 'dense' or 'hybrid'"
             )
 
     @classmethod
@@ -98,7 +111,13 @@ class SearchPlan(SearchSettings):
     @property
     def is_calibrated(self) -> bool:
         """Whether a score means the same for one query as for another."""
-        return self.mode == "dense" and not self.is_fused
+        return self.mode == "dense" and not self.is_fused and self.rescore
+
+    @property
+    def _scored_by(self) -> str:
+        if self.is_fused:
+            return f"{self.fusion!r} fusion"
+        return "BM25" if self.mode == "sparse" else "vectors that are not rescored"
 
     @property
     def has_threshold(self) -> bool:

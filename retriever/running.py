@@ -49,7 +49,13 @@ class RunningSearch:
             section=plan.section,
             visible=self.visible,
         )
-        explainer = Explainer(query=query, plan=plan, sparse=self.sparse, where=self.where)
+        explainer = Explainer(
+            query=query,
+            plan=plan,
+            sparse=self.sparse,
+            where=self.where,
+            begins_small=self.store.spec.begins_small,
+        )
         return list(explainer.hits(chosen, around))
 
     def best_documents(self, query: EncodedQuery, *, limit: int) -> list[tuple[str, float]]:
@@ -74,7 +80,7 @@ class RunningSearch:
             ranked = reranked(ranked, query=query.text, reranker=self.reranker, depth=plan.reranked)
         if plan.is_diverse:
             pool, rest = ranked[: plan.candidates], ranked[plan.candidates :]
-            cosines = plan.mode == "dense" and not plan.is_fused and self.reranker is None
+            cosines = plan.is_calibrated and self.reranker is None
             ranked = [
                 *diversified(pool, store=self.store, weight=plan.mmr, are_cosines=cosines),
                 *rest,
@@ -85,7 +91,9 @@ class RunningSearch:
         """Take candidates, more and more until they are of so many documents."""
         depth = max(self.plan.candidates, documents)
         while True:
-            found = gather(self.store, query, depth=depth, where=self.visible)
+            found = gather(
+                self.store, query, depth=depth, where=self.visible, rescore=self.plan.rescore
+            )
             ranked = found.ranked(self.plan)
             enough = len({candidate.document_id for candidate in ranked}) >= documents
             if enough or not found.may_be_more:

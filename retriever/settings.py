@@ -40,9 +40,15 @@ class SearchSettings:
     sparse_weight: float = 1.0
     """Weight of the sparse ranking in the fusion, >= 0; 0 leaves it out."""
 
+    rescore: bool = True
+    """In an index whose search begins with codes or small vectors (``quantization`` or
+    ``two_stage``): compare the candidates that these find with the whole stored vectors. Off, the
+    codes or small vectors score and order alone, which is faster and less exact. In any other index
+    it changes nothing."""
+
     min_score: float = -math.inf
-    """Lowest cosine of a hit, before reranking; in mode ``dense`` without `expand`. Other scores
-    compare the hits of one query, and a threshold on them is refused."""
+    """Lowest cosine of a hit, before reranking; in mode ``dense`` with `rescore` and without
+    `expand`. Other scores compare the hits of one query, and a threshold on them is refused."""
 
     rerank: str = OFF
     """Second stage that reads the best candidates together with the query; ``none``: none."""
@@ -77,8 +83,9 @@ class SearchSettings:
         for name in ("rerank", "expand"):
             _check_name(name, getattr(self, name))
         self._check_numbers()
-        if type(self.section) is not bool:
-            raise ValueError(f"`section` must be true or false; got {self.section!r}")
+        for name in ("rescore", "section"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"`{name}` must be true or false; got {getattr(self, name)!r}")
 
     def _check_numbers(self) -> None:
         for name in ("dense_weight", "sparse_weight"):

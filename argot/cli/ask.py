@@ -10,7 +10,7 @@ from argot.cli.hits import hit_json
 from argot.cli.main import DONE, FAILED
 from argot.cli.output import find_project, json_option, print_json, project_option, say
 from argot.errors import SettingsError
-from retriever.answering.answering import Answer, ignore
+from retriever.answering.answering import Answer, check_question, ignore
 from retriever.answering.prompt import Source
 from retriever.settings import MODES, Mode
 
@@ -49,6 +49,7 @@ def command(
     """
     from argot.asking import open_answerer
 
+    check_question(question)
     project = find_project(folder)
     where = parse_filters(filters)
     with open_answerer(project, mode=mode) as answerer:

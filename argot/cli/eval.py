@@ -91,6 +91,7 @@ def command(
     mode: Mode | None,
     reranks: tuple[str, ...],
     expands: tuple[str, ...],
+    rescores: tuple[bool, ...],
     cross_encoder: Path | None,
     language_model: Path | None,
     dims: int | None,
@@ -127,6 +128,7 @@ def command(
             "--mode": mode,
             "--rerank": reranks,
             "--expand": expands,
+            "--rescore": rescores,
             "--cross-encoder": cross_encoder,
             "--language-model": language_model,
             "--dims": dims,
@@ -140,7 +142,7 @@ def command(
     limits = parse_gates(gates, names)
     common = EncoderChoice(causal=causal or None, pooling=pooling, dtype=dtype)
     encoders = choose_encoders(models, common=common, echo=echo, folder=folder)
-    ways = ways_of(reranks, expands)
+    ways = ways_of(reranks, expands, rescores=rescores)
     if (len(encoders.wanted) > 1 or len(ways) > 1) and (per_query or compare):
         raise click.UsageError(
             "--per-query and --compare work with one encoder and one way to search; several are "

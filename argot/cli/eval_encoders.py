@@ -25,6 +25,7 @@ WORKS_WITH = {
     "--mode": ("--beir", "--queries"),
     "--rerank": ("--beir", "--queries"),
     "--expand": ("--beir", "--queries"),
+    "--rescore": ("--queries",),
     "--cross-encoder": ("--beir",),
     "--language-model": ("--beir",),
     "--metric": ("--beir", "--queries"),

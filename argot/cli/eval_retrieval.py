@@ -15,7 +15,7 @@ from argot.cli.ingest import draw
 from argot.cli.output import find_project, progress_line, say
 from argot.errors import SettingsError
 from argot.evaluation.searches import SEED, Evaluation, evaluate_collection, evaluate_searcher
-from argot.stage_settings import LLM
+from argot.stage_settings import LLM_RERANKERS
 from encoder.base import DenseEncoder
 from retriever.evaluation.evaluation import DEFAULT_METRICS, EvaluationReport
 from retriever.evaluation.evaluation import compare as compare_reports
@@ -110,7 +110,7 @@ def measure_index(
     with project.search_session(
         mode=mode,
         # if any way asks the language model, it is loaded together with the encoder
-        rerank=LLM if any(way.rerank == LLM for way in ways) else None,
+        rerank=next((way.rerank for way in ways if way.rerank in LLM_RERANKERS), None),
         expand=next((way.expand for way in ways if way.expand not in (None, OFF)), None),
         follow=False,  # one state of the index for all queries, whatever is ingested meanwhile
     ) as session:
@@ -120,6 +120,7 @@ def measure_index(
                 judgements,
                 rerank=way.rerank or project.settings.search.rerank,
                 expand=way.expand or project.settings.search.expand,
+                rescore=way.rescore,
                 metrics=metrics,
                 principals=list(principals) or None,
             )

@@ -30,10 +30,13 @@ class Way:
 
     rerank: str | None = None
     expand: str | None = None
+    rescore: bool | None = None
 
     def label(self, encoder: str) -> str:
         """Name the row of an encoder that is searched with in this way."""
         named = [stage for stage in (self.expand, self.rerank) if stage not in (None, OFF)]
+        if self.rescore is not None:
+            named.append("rescored" if self.rescore else "not rescored")
         return " + ".join([encoder, *map(str, named)])
 
 
@@ -63,6 +66,13 @@ def stage_options(command: Command) -> Command:
                 type=click.Choice((OFF, *EXPANDERS)),
                 help="Widen each query with it; repeatable. Default: as configured.",
             ),
+            click.option(
+                "--rescore/--no-rescore",
+                "rescores",
+                multiple=True,
+                help="Compare what codes or small vectors find with the whole vectors, in the "
+                "project's index; both, for one table. Default: as configured.",
+            ),
             click.option("--cross-encoder", type=Folder, help="Default: as [stages] says."),
             click.option(
                 "--language-model",
@@ -76,7 +86,9 @@ def stage_options(command: Command) -> Command:
     return command
 
 
-def ways_of(reranks: Sequence[str], expands: Sequence[str]) -> list[Way]:
+def ways_of(
+    reranks: Sequence[str], expands: Sequence[str], *, rescores: Sequence[bool] = ()
+) -> list[Way]:
     """Combine what is named; the first way is what the others are tested against.
 
     Raises:
@@ -85,7 +97,10 @@ def ways_of(reranks: Sequence[str], expands: Sequence[str]) -> list[Way]:
     for name, given in (("--rerank", reranks), ("--expand", expands)):
         if len(set(given)) < len(given):
             raise click.UsageError(f"{name} may name each stage once; one is there twice")
-    return [Way(*pair) for pair in product(reranks or (None,), expands or (None,))]
+    if len(set(rescores)) < len(rescores):
+        raise click.UsageError("--rescore and --no-rescore may be given once each")
+    parts = (reranks or (None,), expands or (None,), rescores or (None,))
+    return [Way(*chosen) for chosen in product(*parts)]
 
 
 def stage_models(

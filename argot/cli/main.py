@@ -23,7 +23,7 @@ from indexing.errors import (
     LiveIndexError,
     WrongEncoderError,
 )
-from retriever.errors import MissingPrincipalError, PlanError, RetrieverError
+from retriever.errors import MissingPrincipalError, PlanError, QuestionError, RetrieverError
 
 DONE, FAILED, USAGE, PARTLY, REFUSED, LOCKED, NO_PROJECT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 10, 130
 
@@ -48,7 +48,7 @@ EXIT_CODES = (
     (NoProjectError, NO_PROJECT),
     (IndexLockedError, LOCKED),
     ((WrongEncoderError, DeleteGuardError, LiveIndexError, MissingPrincipalError), REFUSED),
-    ((ArgotError, PlanError), USAGE),
+    ((ArgotError, PlanError, QuestionError), USAGE),
     ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
     (OSError, FAILED),
 )

@@ -32,6 +32,11 @@ AT_LEAST_ONE = click.IntRange(min=1)
 @click.option(
     "--as", "principals", multiple=True, metavar="PRINCIPAL", help="Who asks: user:x, group:y."
 )
+@click.option(
+    "--rescore/--no-rescore",
+    default=None,
+    help="Compare what codes or small vectors find with the whole vectors; where there are such.",
+)
 @click.option("--rerank", metavar="NAME", help="Rerank the best candidates; none: do not.")
 @click.option("--expand", metavar="NAME", help="Widen the query first; none: do not.")
 @click.option("--min-score", type=float, help="Leave out worse hits; not with reciprocal ranks.")

@@ -16,6 +16,7 @@ from argot.cli.output import (
     say,
 )
 from argot.errors import SettingsError
+from retriever.errors import JudgementsError
 from retriever.evaluation.judgements import Judgements, read_judgements
 
 if TYPE_CHECKING:
@@ -107,12 +108,15 @@ def read_parts(
 
     Raises:
         UsageError: no judged queries are given.
-        SettingsError: too few are, or they do not go together.
+        SettingsError: they can't be read, are too few, or do not go together.
     """
     from argot.evaluation.parts import apart, split_judgements
     from argot.index.gate import judged_questions
 
-    questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
+    try:
+        questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
+    except JudgementsError as exc:
+        raise SettingsError(str(exc)) from exc
     if questions is None:
         raise click.UsageError("tuning needs judged queries: give --queries and --qrels, or --beir")
     if held_out is None:
@@ -122,7 +126,10 @@ def read_parts(
     )
     if texts is None:
         raise SettingsError(f"{beir} holds no queries.jsonl for --held-out")
-    return apart(questions.judgements, read_judgements(queries=texts, qrels=held_out))
+    try:
+        return apart(questions.judgements, read_judgements(queries=texts, qrels=held_out))
+    except JudgementsError as exc:
+        raise SettingsError(str(exc)) from exc
 
 
 def advice(tuning: "Tuning", *, written: bool, page: str | None) -> str:

@@ -42,17 +42,20 @@ def apart(train: Judgements, held_out: Judgements) -> tuple[Judgements, Judgemen
     for part, what in ((train, "to choose by"), (held_out, "to check on")):
         if len(part.queries) < MIN_QUERIES:
             raise SettingsError(
-                f"tuning needs at least {MIN_QUERIES} queries {what} that have a relevant "
-                f"document; got {len(part.queries)}\n"
+                f"tuning needs at least {MIN_QUERIES} queries {what} that have words and "
+                f"a relevant document; got {len(part.queries)}\n"
                 "hint: judge more queries, or give others with --held-out"
             )
     return train, held_out
 
 
 def answerable(judgements: Judgements) -> Judgements:
-    """Keep the queries that have a relevant document."""
-    grades = judgements.grades
-    return only(judgements, [id_ for id_ in grades if max(grades[id_].values(), default=0) > 0])
+    """Keep the queries that have words and a relevant document."""
+    grades, texts = judgements.grades, judgements.queries
+    return only(
+        judgements,
+        [id_ for id_ in texts if texts[id_].strip() and max(grades[id_].values(), default=0) > 0],
+    )
 
 
 def only(judgements: Judgements, ids: Sequence[str]) -> Judgements:

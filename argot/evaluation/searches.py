@@ -50,13 +50,19 @@ def evaluate_searcher(
     mode: Mode | None = None,
     rerank: str | None = None,
     expand: str | None = None,
+    rescore: bool | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     principals: Sequence[str] | None = None,
 ) -> EvaluationReport:
     """Measure an open index; a document counts by its best chunk."""
     return evaluate(
         lambda queries: searcher.rank_documents(
-            queries, mode=mode, rerank=rerank, expand=expand, principals=principals
+            queries,
+            mode=mode,
+            rerank=rerank,
+            expand=expand,
+            rescore=rescore,
+            principals=principals,
         ),
         judgements,
         rng=np.random.default_rng(SEED),

@@ -1,8 +1,10 @@
 """The LangChain classes as users build them: from a project or a model folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from argot.federated import search_together
 from argot.project import Project
 from encoder.base import DenseEncoder
 from retriever.langchain import retriever as base
@@ -38,6 +40,35 @@ class ArgotRetriever(base.ArgotRetriever):
             WrongEncoderError: the project's encoder is not the one the index was built with.
         """
         search = Project.open(path).search_session(mode=mode, follow=follow)
+        return cls.over(search, mode=mode, **options)
+
+    @classmethod
+    def from_projects(
+        cls,
+        paths: Sequence[str | Path],
+        *,
+        mode: Mode | None = None,
+        follow: bool = True,
+        **options: Any,  # noqa: ANN401
+    ) -> Self:
+        """Open the live indexes of several projects, to search them as one.
+
+        Each is searched with its own encoder, settings and access rules, at the same time when
+        awaited; what they find is fused by rank. Where one of them is protected and nobody is said
+        to ask, the whole search fails.
+
+        Args:
+            paths: Folders with argot.toml, each once; the index of each is named by its folder.
+            mode: As for `from_project`; None: each as its project says.
+            follow: As for `from_project`.
+            options: As for `from_project`.
+
+        Raises:
+            SettingsError: a project is there twice.
+            ValueError: there is none.
+        """
+        projects = [Project.open(path) for path in paths]
+        search = search_together(projects, mode=mode, follow=follow)
         return cls.over(search, mode=mode, **options)
 
 

@@ -22,6 +22,8 @@ from retriever.search import Searcher
 
 OWN = Eq("source", SOURCE)
 IDS_PER_READ = 500
+CALIBRATED = {"mode": "dense", "rescore": True}
+"""Only a cosine means the same for every query."""
 ARGUMENTS = ("filter", "principals", *PlanOptions.__annotations__)
 """What every search takes besides what LangChain names."""
 
@@ -180,8 +182,7 @@ class SearchedStore(VectorStore):
         k: int = 4,
         **kwargs: Any,  # noqa: ANN401
     ) -> Scored:
-        # Only a cosine means the same for every query.
-        found = self._search(query, k=k, **{**kwargs, "mode": "dense"})
+        found = self._search(query, k=k, **{**kwargs, **CALIBRATED})
         return [(document_of(hit), relevance(hit.score)) for hit in found]
 
     async def _asimilarity_search_with_relevance_scores(
@@ -190,7 +191,7 @@ class SearchedStore(VectorStore):
         k: int = 4,
         **kwargs: Any,  # noqa: ANN401
     ) -> Scored:
-        found = await self._asearch(query, k=k, **{**kwargs, "mode": "dense"})
+        found = await self._asearch(query, k=k, **{**kwargs, **CALIBRATED})
         return [(document_of(hit), relevance(hit.score)) for hit in found]
 
     def _search(self, query: str, **kwargs: Any) -> list[Hit]:  # noqa: ANN401

@@ -96,10 +96,15 @@ class PublishingStore:
         return self._store.existing(ids)
 
     def search_dense(
-        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+        self,
+        vector: FloatArray,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        rescore: bool = True,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id."""
-        return self._store.search_dense(vector, limit=limit, where=where)
+        return self._store.search_dense(vector, limit=limit, where=where, rescore=rescore)
 
     def search_sparse(
         self, vector: SparseVector, *, limit: int, where: Condition | None = None

@@ -40,6 +40,11 @@ class CollectionSpec:
     boolean_fields: tuple[str, ...] = ("protected",)
     """Payload fields that are true or false, with an index."""
 
+    @property
+    def begins_small(self) -> bool:
+        """Whether a search begins with codes or small vectors, so that it can rescore."""
+        return self.quantization != "none" or self.small_dimensions is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -100,12 +105,18 @@ class VectorStore(Protocol):
         """Read points as ``scan`` does, in any order; absent ids are passed over."""
 
     def search_dense(
-        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+        self,
+        vector: FloatArray,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        rescore: bool = True,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id.
 
         Where the collection has codes or small vectors, those find the candidates, and the scores
-        are of the stored vectors all the same.
+        are of the stored vectors all the same. With `rescore` off, what finds them also scores
+        and orders them: a code's score need be no cosine. Elsewhere it changes nothing.
         """
 
     def search_sparse(

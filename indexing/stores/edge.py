@@ -161,11 +161,17 @@ class EdgeStore:
             return [read_point(record) for record in shard.retrieve(list(ids), True, True)]
 
     def search_dense(
-        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+        self,
+        vector: FloatArray,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        rescore: bool = True,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id.
 
-        Exact among few or newly written points, else through the graph or among candidates.
+        Exact among few or newly written points, else through the graph or among candidates; with
+        `rescore` off, by the codes or small vectors alone.
 
         Raises:
             InvalidPointError: the collection has no dense vectors, or of another width.
@@ -174,7 +180,8 @@ class EdgeStore:
             raise InvalidPointError("the collection has no dense vectors to search")
         check_dense(vector, dimensions=self._spec.dimensions)
         check_limit(limit)
-        return self._search(edge_dense_query(vector, self._spec, limit=limit, where=where))
+        request = edge_dense_query(vector, self._spec, limit=limit, where=where, rescore=rescore)
+        return self._search(request)
 
     def search_sparse(
         self, vector: SparseVector, *, limit: int, where: Condition | None = None

@@ -114,22 +114,32 @@ def edge_sparse(vector: SparseVector) -> engine.SparseVector:
 
 
 def edge_dense_query(
-    vector: FloatArray, spec: CollectionSpec, *, limit: int, where: Condition | None
+    vector: FloatArray,
+    spec: CollectionSpec,
+    *,
+    limit: int,
+    where: Condition | None,
+    rescore: bool = True,
 ) -> engine.QueryRequest:
     """Plan the search for a checked vector: candidates first where the collection has such."""
     values = np.asarray(vector, dtype=np.float32).tolist()
-    only, params, first = edge_filter(where), None, None
+    query, only = engine.Query.Nearest(values, DENSE), edge_filter(where)
+    params, first = None, None
     if spec.quantization != "none":
         # Without oversampling, rescoring would only sort what the codes found.
-        codes = engine.QuantizationSearchParams(rescore=True, oversampling=spec.oversampling)
+        more = spec.oversampling if rescore else None
+        codes = engine.QuantizationSearchParams(rescore=rescore, oversampling=more)
         params = engine.SearchParams(quantization=codes)
     if spec.small_dimensions is not None:
         small = engine.Query.Nearest(values[: spec.small_dimensions], SMALL)
         candidates = math.ceil(limit * spec.oversampling)
-        first = [engine.Prefetch(limit=candidates, query=small, filter=only)]
+        if rescore:
+            first = [engine.Prefetch(limit=candidates, query=small, filter=only)]
+        else:
+            query = small
     return engine.QueryRequest(
         limit=limit,
-        query=engine.Query.Nearest(values, DENSE),
+        query=query,
         prefetches=first,
         filter=only,
         params=params,

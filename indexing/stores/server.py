@@ -112,14 +112,20 @@ class ServerStore:
         return [read_point(record) for record in self._retrieve(ids, whole=True)]
 
     def search_dense(
-        self, vector: FloatArray, *, limit: int, where: Condition | None = None
+        self,
+        vector: FloatArray,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        rescore: bool = True,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id."""
         if self._spec.dimensions is None:
             raise InvalidPointError("the collection has no dense vectors to search")
         check_dense(vector, dimensions=self._spec.dimensions)
         check_limit(limit)
-        return self._search(dense_plan(vector, self._spec, limit=limit, where=where))
+        plan = dense_plan(vector, self._spec, limit=limit, where=where, rescore=rescore)
+        return self._search(plan)
 
     def search_sparse(
         self, vector: SparseVector, *, limit: int, where: Condition | None = None

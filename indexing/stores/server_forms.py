@@ -107,7 +107,12 @@ def server_sparse(vector: SparseVector) -> models.SparseVector:
 
 
 def dense_plan(
-    vector: FloatArray, spec: CollectionSpec, *, limit: int, where: Condition | None
+    vector: FloatArray,
+    spec: CollectionSpec,
+    *,
+    limit: int,
+    where: Condition | None,
+    rescore: bool = True,
 ) -> dict[str, Any]:
     """Plan the search for a checked vector, as arguments of ``query_points``."""
     values = np.asarray(vector, dtype=np.float32).tolist()
@@ -115,16 +120,17 @@ def dense_plan(
     plan = {"query": values, "using": DENSE, "limit": limit, "query_filter": only}
     if spec.quantization != "none":
         # Without oversampling, rescoring would only sort what the codes found.
-        codes = models.QuantizationSearchParams(rescore=True, oversampling=spec.oversampling)
+        more = spec.oversampling if rescore else None
+        codes = models.QuantizationSearchParams(rescore=rescore, oversampling=more)
         plan["search_params"] = models.SearchParams(quantization=codes)
-    if spec.small_dimensions is not None:
-        plan["prefetch"] = models.Prefetch(
-            query=values[: spec.small_dimensions],
-            using=SMALL,
-            limit=math.ceil(limit * spec.oversampling),
-            filter=only,
-        )
-    return plan
+    if spec.small_dimensions is None:
+        return plan
+    small = values[: spec.small_dimensions]
+    if not rescore:
+        return {**plan, "query": small, "using": SMALL}
+    candidates = math.ceil(limit * spec.oversampling)
+    first = models.Prefetch(query=small, using=SMALL, limit=candidates, filter=only)
+    return {**plan, "prefetch": first}
 
 
 def sparse_plan(vector: SparseVector, *, limit: int, where: Condition | None) -> dict[str, Any]:

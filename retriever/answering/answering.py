@@ -9,6 +9,7 @@ from retriever.answering.citations import CitedText
 from retriever.answering.prompt import NO_ANSWER, AnswerModel, Source, fit_sources, prompt
 from retriever.answering.relevance import Relevance, relevance
 from retriever.answering.settings import AnswerSettings
+from retriever.errors import QuestionError
 from retriever.results import Hit
 from retriever.search import Searcher
 from retriever.settings import Mode
@@ -40,6 +41,19 @@ class Answer:
 
 def ignore(_: str) -> None:
     """Do nothing with a piece of an answer."""
+
+
+def check_question(question: str) -> None:
+    """Refuse a blank question; to be called before anything is loaded for it.
+
+    Raises:
+        QuestionError: saying what to give.
+    """
+    if not question.strip():
+        raise QuestionError(
+            f"a question must have at least one word; got {question!r}\n"
+            "hint: write it out, such as 'How many days of leave are there?'"
+        )
 
 
 class Answerer:
@@ -80,7 +94,7 @@ class Answerer:
         Raises what a search raises, MissingPrincipalError among it.
 
         Args:
-            question: In the user's words.
+            question: In the user's words; not blank.
             on_text: Told each piece of the answer as it is written.
             k: Hits the model may read, >= 1; None for the setting.
             mode: Of the search; None for the searcher's setting.
@@ -88,11 +102,19 @@ class Answerer:
             principals: Who asks, as for `Searcher.search`.
 
         Raises:
+            QuestionError: the question is blank.
             ValueError: the model's context has no room for a source.
         """
+        check_question(question)
         wanted = self._settings.k if k is None else k
         hits = self._searcher.search(
-            question, k=wanted, mode=mode, where=where, principals=principals
+            question,
+            k=wanted,
+            mode=mode,
+            # `min_cosine` is compared with cosines, and not with what codes make of them
+            rescore=None if self._settings.min_cosine is None else True,
+            where=where,
+            principals=principals,
         )
         terms = self._sparse.terms(question)
         judged = [relevance(hit, terms=terms, sparse=self._sparse) for hit in hits]

@@ -19,11 +19,11 @@ from pydantic import ConfigDict, Field, SkipValidation, field_validator
 from encoder.base import DenseEncoder
 from indexing.filters import And, Condition
 from retriever.conditions import FieldFilters, condition_of
+from retriever.federation import AnySearcher
 from retriever.langchain.asking import AskedByConfig
 from retriever.langchain.tracing import trace
 from retriever.plan import PlanOptions
 from retriever.results import Hit
-from retriever.search import Searcher
 from retriever.settings import Mode
 
 Filter = Condition | FieldFilters | None
@@ -33,7 +33,9 @@ Filter = Condition | FieldFilters | None
 class OpenedSearch(Protocol):
     """A search that can be renewed and closed."""
 
-    searcher: Searcher
+    @property
+    def searcher(self) -> AnySearcher:
+        """What answers."""
 
     def refresh(self) -> bool:
         """Move to what is newest; tell whether there was anything newer."""
@@ -43,26 +45,27 @@ class OpenedSearch(Protocol):
 
 
 class ArgotRetriever(AskedByConfig):
-    """Finds chunks with a `Searcher` and gives them as LangChain documents.
+    """Finds chunks with a `Searcher` or a `Federation` and gives them as LangChain documents.
 
     `filter`, `k`, `mode` and all that a search can be told may also be given to each `invoke`;
     there, a filter narrows the one of the constructor. Any other argument is an error: a dropped
     filter would leak documents.
 
     Who asks is read from ``config["configurable"]``, and from nowhere else: ``principals``, a list
-    of names, and where documents belong to tenants ``tenant``, a name.
+    of names, and where documents belong to tenants ``tenant``, a name. Over several indexes,
+    ``principals`` may also be lists of names by index.
 
     A document's metadata is that of its source, plus ``score``, ``explanation``, ``chunk_id``,
     ``document_id``, ``source``, ``title``, ``uri``, ``page``, ``span`` and ``heading_path``, which
     win over the source's own of the same name. Where neighbours or sections were asked for, it has
-    ``context`` too: the text to read around the chunk.
+    ``context`` too: the text to read around the chunk. Over several indexes, ``index`` names its.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     # Fields, not private attributes: `configurable_fields` rebuilds the object from its fields.
-    searcher: Searcher = Field(exclude=True, repr=False)
-    """What answers."""
+    searcher: AnySearcher = Field(exclude=True, repr=False)
+    """What answers, from one index or from several."""
 
     on_close: Callable[[], None] | None = Field(default=None, exclude=True, repr=False)
     """Called by `close`; releases what the searcher reads from."""
@@ -255,7 +258,7 @@ class ArgotEmbeddings(Embeddings):
         return await asyncio.to_thread(self.embed_query, text)
 
 
-def langsmith_params(searcher: Searcher) -> LangSmithRetrieverParams:
+def langsmith_params(searcher: AnySearcher) -> LangSmithRetrieverParams:
     """Say to LangSmith which index version answers, and which encoder reads the queries."""
     return LangSmithRetrieverParams(
         ls_retriever_name="argot",
@@ -287,6 +290,7 @@ def _document(hit: Hit) -> Document:
             "page": hit.page,
             "span": list(hit.span),
             "heading_path": list(hit.heading_path),
+            **({"index": hit.index} if hit.index else {}),
             **({"context": hit.context} if hit.section or hit.before or hit.after else {}),
         },
     )

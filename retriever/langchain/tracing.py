@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from retriever.federation import AnySearcher
 from retriever.results import Hit
-from retriever.search import Searcher
 
 
-def trace(searcher: Searcher, hits: Sequence[Hit]) -> None:
+def trace(searcher: AnySearcher, hits: Sequence[Hit]) -> None:
     """Note on the current OpenTelemetry span what was asked and what was found.
 
     Nothing is imported: where the program does not trace, there is no span. Texts and queries stay
@@ -31,7 +31,7 @@ def trace(searcher: Searcher, hits: Sequence[Hit]) -> None:
         span.set_attributes(attributes_of(searcher, hits))
 
 
-def attributes_of(searcher: Searcher, hits: Sequence[Hit]) -> dict[str, Any]:
+def attributes_of(searcher: AnySearcher, hits: Sequence[Hit]) -> dict[str, Any]:
     """Name index version and encoder, and the chunks that were found with their scores."""
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": "retrieval",

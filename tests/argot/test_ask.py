@@ -44,6 +44,16 @@ def test_nothing_relevant_is_a_refusal_with_code_1_and_needs_no_model(project: P
     assert "at least 50% of the question's words; the best has 25%" in err
 
 
+@pytest.mark.parametrize("question", ["", "  ", "\n\t"])
+def test_a_blank_question_is_refused_before_anything_is_opened(
+    tmp_path: Path, argot: Run, question: str
+):
+    code, out, err = argot("ask", question, "--project", tmp_path / "not-there")
+    assert (code, out) == (2, "")
+    assert "a question must have at least one word" in err
+    assert "hint: write it out, such as 'How many days" in err
+
+
 def test_an_answer_without_a_language_model_is_a_mistake_in_the_settings(project: Path, argot: Run):
     argot("ingest", "--project", project)
     code, _, err = argot("ask", "How many days of paid leave?", "--project", project)

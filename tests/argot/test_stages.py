@@ -66,7 +66,7 @@ def test_a_model_that_is_not_there_is_named_when_it_is_first_asked_for(tmp_path:
         with pytest.raises(SettingsError, match="hint: set `language_model` in "):
             search("days of leave", rerank="llm")
         with pytest.raises(SettingsError, match="hint: set `language_model` in "):
-            search("days of leave", expand="hyde")
+            search("days of leave", expand="multi-query")
         with pytest.raises(SettingsError, match=r"compares token vectors.*got none"):
             search("days of leave", rerank="late-interaction")
         assert search("nothing of the kind", rerank="llm") == []
@@ -96,7 +96,7 @@ def project(
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", ["cross-encoder", "llm", "late-interaction"])
+@pytest.mark.parametrize("name", ["cross-encoder", "llm", "query-likelihood", "late-interaction"])
 def test_a_query_names_its_reranker_whose_scores_become_those_of_the_hits(
     project: Project, name: str
 ):

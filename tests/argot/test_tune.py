@@ -247,6 +247,15 @@ def test_the_parts_share_no_query_and_too_few_are_refused():
             2,
             "comment it out",
         ),
+        (lambda folder: (folder / "queries.jsonl").write_text(""), 2, "no query of"),
+        (lambda folder: (folder / "qrels.tsv").write_text(""), 2, "no query of"),
+        (
+            lambda folder: (folder / "queries.jsonl").write_text(
+                "\n".join(json.dumps({"_id": f"q{n}", "text": " "}) for n in range(QUERIES))
+            ),
+            2,
+            "that have words and a relevant document; got 0",
+        ),
     ],
 )
 def test_what_can_not_be_tuned_is_refused(

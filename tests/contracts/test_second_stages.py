@@ -64,6 +64,12 @@ def llm(find: Find) -> Reranker:
     return LlmReranker(language_model(find, chat=False), passage_tokens=64)
 
 
+def query_likelihood(find: Find) -> Reranker:
+    from encoder.query_likelihood import QueryLikelihood
+
+    return QueryLikelihood(language_model(find, chat=False), passage_tokens=64)
+
+
 def llm_in_a_chat(find: Find) -> Reranker:
     from encoder.llm_reranker import LlmReranker
 
@@ -124,7 +130,7 @@ def with_torch(*makers: Callable[..., Any]) -> list[Any]:
     params=[
         overlap,
         made_when_needed,
-        *with_torch(cross_encoder, llm, llm_in_a_chat, late_interaction),
+        *with_torch(cross_encoder, llm, llm_in_a_chat, query_likelihood, late_interaction),
     ]
 )
 def reranker(request: pytest.FixtureRequest) -> Reranker:

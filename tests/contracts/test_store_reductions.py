@@ -9,8 +9,11 @@ import pytest
 
 from encoder.base import FloatArray, SparseVector
 from indexing.filters import Range
+from indexing.published.writer import PublishingStore
 from indexing.reduction.settings import QUANTIZATIONS, STORAGES
-from indexing.stores.base import Point, VectorStore
+from indexing.stores.base import CollectionSpec, Point, VectorStore
+from indexing.stores.edge import EdgeStore
+from indexing.stores.server_forms import dense_plan
 
 WIDTH = 32
 COUNT = 400
@@ -73,10 +76,42 @@ def test_the_nearest_are_found_and_scored_by_the_stored_vectors(reduced: VectorS
         assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 
-def test_a_filter_holds_in_every_stage(reduced: VectorStore):
+def test_without_rescoring_the_first_stage_scores_and_orders_alone(reduced: VectorStore):
+    small, codes = reduced.spec.small_dimensions, reduced.spec.quantization
+    in_process = isinstance(reduced, EdgeStore | PublishingStore)
+    for query in QUERIES:
+        on = reduced.search_dense(query, limit=10, rescore=True)
+        off = reduced.search_dense(query, limit=10, rescore=False)
+        assert on == reduced.search_dense(query, limit=10)
+        assert off == sorted(off, key=lambda hit: (-hit.score, hit.id))
+        if small is not None:
+            found = np.array([VECTORS[uuid.UUID(hit.id).int, :small] for hit in off])
+            cosines = found @ query[:small] / np.linalg.norm(found, axis=1)
+            exact = cosines / np.linalg.norm(query[:small])
+            assert [hit.score for hit in off] == pytest.approx(exact, abs=0.02)
+        elif not reduced.spec.begins_small:
+            assert off == on
+        # the client in memory makes no codes, the engine int8 and product ones of long segments
+        elif in_process and codes not in ("int8", "product"):
+            assert [hit.score for hit in off] != [hit.score for hit in on]
+
+
+@pytest.mark.parametrize("rescore", [True, False])
+def test_a_filter_holds_in_every_stage(reduced: VectorStore, *, rescore: bool):
     where = Range("ordinal", at_least=COUNT - 7)
-    found = reduced.search_dense(QUERIES[0], limit=20, where=where)
+    found = reduced.search_dense(QUERIES[0], limit=20, where=where, rescore=rescore)
     assert {hit.payload["ordinal"] for hit in found} == set(range(COUNT - 7, COUNT))
+
+
+@pytest.mark.parametrize("rescore", [True, False])
+def test_a_server_is_asked_to_rescore_or_not_to(*, rescore: bool):
+    coded = CollectionSpec(dimensions=WIDTH, quantization="tq4", oversampling=5.0)
+    plan = dense_plan(QUERIES[0], coded, limit=3, where=None, rescore=rescore)
+    asked = plan["search_params"].quantization
+    assert (asked.rescore, asked.oversampling) == (rescore, 5.0 if rescore else None)
+    small = CollectionSpec(dimensions=WIDTH, small_dimensions=4, oversampling=5.0)
+    plan = dense_plan(QUERIES[0], small, limit=3, where=None, rescore=rescore)
+    assert (len(plan["query"]), "prefetch" in plan) == ((WIDTH, True) if rescore else (4, False))
 
 
 def test_what_is_scanned_can_be_written_back(reduced: VectorStore):

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from langchain_core.runnables import (
     ConfigurableField,
@@ -16,8 +17,10 @@ from langchain_core.runnables import (
     RunnablePassthrough,
 )
 
+from argot.asking import open_answerer
 from argot.cli.main import run
 from argot.federated import search_together
+from argot.langchain import ArgotRetriever as OverProjects
 from argot.langchain.index import ArgotDocumentIndex
 from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
@@ -56,6 +59,37 @@ class World:
     retriever: ArgotRetriever
     store: ArgotVectorStore
     index: ArgotDocumentIndex
+    several: ArgotRetriever
+    """Over the project and a second one with a secret of its own."""
+
+    def close(self) -> None:
+        self.several.close()
+        self.retriever.close()
+        self.store.close()
+
+
+class Parrot:
+    """A language model that writes what it has read: whatever reaches it can be seen."""
+
+    context_tokens = 10_000
+
+    def quotable(self, text: str) -> str:
+        return text
+
+    def beginning(self, text: str, *, max_tokens: int) -> str:
+        return " ".join(text.split(" ")[:max_tokens])
+
+    def prompt_tokens(self, turns: Sequence[Mapping[str, str]]) -> int:
+        return sum(len(turn["content"].split()) for turn in turns)
+
+    def write(
+        self,
+        turns: Sequence[Mapping[str, str]],
+        *,
+        max_new_tokens: int,  # noqa: ARG002
+    ) -> Iterator[str]:
+        # the question is the asker's own and no news
+        yield from (turn["content"] for turn in turns)
 
 
 class Constant:
@@ -106,7 +140,12 @@ async def abatch(world: World, a: Attempt) -> object:
 
 def command(world: World, attempt: Attempt, *more: str) -> str:
     """`argot search`; what it prints."""
-    words = ["search", attempt.query, "--project", str(world.project.paths.root), "--json", *more]
+    return line(world, attempt, "search", *more)
+
+
+def line(world: World, attempt: Attempt, name: str, *more: str) -> str:
+    """A command that takes a query; what it prints."""
+    words = [name, attempt.query, "--project", str(world.project.paths.root), "--json", *more]
     words += ["--mode", "sparse"]
     named = principals(attempt)
     # a name that is given rightly is no attempt, so what is no list is written as Python writes it
@@ -122,6 +161,26 @@ def command(world: World, attempt: Attempt, *more: str) -> str:
     if code != 0:
         raise ValueError(out.getvalue())
     return out.getvalue()
+
+
+def answered(world: World, attempt: Attempt) -> object:
+    """The answering path: what the model was told and wrote, and the sources it was given."""
+    with (
+        patch("argot.asking.load_chat_model", lambda *_: Parrot()),
+        open_answerer(world.project, mode="sparse") as answerer,
+    ):
+        told: list[str] = []
+        answer = answerer.answer(attempt.query, on_text=told.append, **asked(attempt, k=99))
+        return told, answer
+
+
+def ask_command(world: World, attempt: Attempt) -> str:
+    with patch("argot.asking.load_chat_model", lambda *_: Parrot()):
+        return line(world, attempt, "ask")
+
+
+async def several_at_once(world: World, a: Attempt) -> object:
+    return await world.several.abatch([a.query, a.query], a.config, **a.given)
 
 
 def together(world: World, attempt: Attempt) -> object:
@@ -221,17 +280,45 @@ PATHS: dict[str, Ask] = {
     "dense": lambda w, a: searched(w, a, mode="dense"),
     "sparse": lambda w, a: searched(w, a, mode="sparse"),
     "several indexes": together,
+    "several, invoke": lambda w, a: w.several.invoke(a.query, a.config, **a.given),
+    "several, abatch": lambda w, a: arun(several_at_once(w, a)),
+    "several, tool": lambda w, a: w.several.as_search_tool().invoke(tool_call(a.query), a.config),
+    "answer": answered,
+    "argot ask": ask_command,
     "argot search": command,
     "argot search, neighbours": lambda w, a: command(w, a, "--neighbours", "3", "--explain"),
 }
 
 
 def make_world(folder: Path, *, secret: dict[str, Any], settings: str = "") -> World:
-    """A project of one source and a vector store, each with a text for all and a secret one."""
+    """Two projects of one source and a vector store, each with a text for all and a secret one."""
+    project = make_project(folder, secret=secret, settings=settings)
+    second = make_project(
+        folder.with_name(f"{folder.name}-second"), secret=secret, settings=settings
+    )
+    store = ArgotVectorStore(project)
+    store.add_texts(["Leave is thirty days."], [{"tenant": "acme"}], ids=["open"])
+    store.add_texts(
+        [f"The leave bonus note says {MARKER}."],
+        [{"tenant": "acme", **secret.get("metadata", {})}],
+        ids=["secret"],
+        access=secret.get("access"),
+    )
+    several = OverProjects.from_projects(
+        [project.paths.root, second.paths.root], mode="sparse", k=99
+    )
+    index = ArgotDocumentIndex(store=store, k=99)
+    return World(project, project.retriever(k=99), store, index, several)
+
+
+def make_project(folder: Path, *, secret: dict[str, Any], settings: str) -> Project:
+    """A project whose index holds a text for all and a secret one."""
     folder.mkdir()
     protected = "access" in secret
     (folder / "argot.toml").write_text(
-        f"{settings}\n[[sources]]\nname = 'handbook'\npath = 'corpus.jsonl'\n"
+        # every hit that holds one word of the question is answered from
+        f"{settings}\n[ask]\nmin_term_share = 0.01\n"
+        "[[sources]]\nname = 'handbook'\npath = 'corpus.jsonl'\n"
         f"protected = {str(protected).lower()}\n",
         encoding="utf-8",
     )
@@ -250,13 +337,4 @@ def make_world(folder: Path, *, secret: dict[str, Any], settings: str = "") -> W
     project.encoder = HashingEncoder(256)
     report = project.ingest()
     assert not report.failed
-    store = ArgotVectorStore(project)
-    store.add_texts(["Leave is thirty days."], [{"tenant": "acme"}], ids=["open"])
-    store.add_texts(
-        [f"The leave bonus note says {MARKER}."],
-        [{"tenant": "acme", **secret.get("metadata", {})}],
-        ids=["secret"],
-        access=secret.get("access"),
-    )
-    retriever = project.retriever(k=99)
-    return World(project, retriever, store, ArgotDocumentIndex(store=store, k=99))
+    return project

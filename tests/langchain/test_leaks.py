@@ -112,8 +112,7 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("leaks") / "protected"
     world = leaks.make_world(folder, secret={"access": ["group:board"]})
     yield world
-    world.retriever.close()
-    world.store.close()
+    world.close()
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +124,7 @@ def divided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         settings="[access]\ntenant_field = 'metadata.tenant'\n",
     )
     yield world
-    world.retriever.close()
-    world.store.close()
+    world.close()
 
 
 def seen(world: Any, path: str, attempt: Any) -> str:
@@ -163,5 +161,5 @@ def test_no_attempt_of_another_tenant_sees_a_document(
     assert "thirty" in own
 
 
-def test_1739_combinations_of_path_and_attempt_are_tried():
-    assert len(PATHS) * (len(WITHOUT_RIGHTS) + len(OF_ANOTHER_TENANT)) == 1739
+def test_1974_combinations_of_path_and_attempt_are_tried():
+    assert len(PATHS) * (len(WITHOUT_RIGHTS) + len(OF_ANOTHER_TENANT)) == 1974

@@ -11,7 +11,7 @@ from retriever.answering.citations import CitedText
 from retriever.answering.prompt import NO_ANSWER, SYSTEM, Turn, fit_sources, prompt
 from retriever.answering.relevance import Relevance
 from retriever.answering.settings import AnswerSettings
-from retriever.errors import MissingPrincipalError
+from retriever.errors import MissingPrincipalError, QuestionError
 from retriever.results import Hit
 from retriever.search import Searcher
 
@@ -67,6 +67,11 @@ def hit(text: str, **fields: Any) -> Hit:
         "span": (100, 100 + len(text)),
     }
     return Hit(**{**made, "text": text, **fields})
+
+
+def test_a_blank_question_is_not_searched_for(ask: Ask, protected_searcher: Searcher):
+    with pytest.raises(QuestionError, match="at least one word; got ' '"):
+        ask(" ", Scripted("Yes."), searcher=protected_searcher)
 
 
 def test_an_answer_streams_and_its_citations_are_hits_with_page_and_span(ask: Ask):
@@ -145,7 +150,6 @@ def test_citations_are_read_alike_however_the_text_is_cut(
 @pytest.mark.parametrize(
     ("question", "says"),
     [
-        ("", "nothing was found"),
         ("Who won the football championship in Brazil?", "none of"),
         ("the of in", "none of"),
     ],

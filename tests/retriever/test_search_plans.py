@@ -216,8 +216,15 @@ def test_passages_pull_the_query_towards_what_they_say(staged: Callable[..., Sea
     # half the direction of the query, half of the passages: equal to the chunk but for the query
     assert hits[0].dense is not None
     assert 0.6 < hits[0].dense.score < 0.9
-    words = searcher.search("trains", mode="sparse", expand="hyde")
-    assert documents(words) == ["travel"]
+
+
+def test_passages_are_refused_where_no_vectors_are_compared(staged: Callable[..., Searcher]):
+    stage = Widens(passages=["Parking spaces are shared."])
+    searcher = staged(expanders={"hyde": stage, "multi-query": stage})
+
+    with pytest.raises(PlanError, match=r"changes the vector(?s:.)*hint: .*'multi-query'"):
+        searcher.search("trains", mode="sparse", expand="hyde")
+    assert documents(searcher.search("trains", mode="sparse", expand="multi-query")) == ["travel"]
 
 
 def test_diverse_hits_do_not_repeat_each_other(
