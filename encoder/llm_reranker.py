@@ -3,6 +3,7 @@
 Shapes: N texts · B batch · T tokens · D width.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,9 +166,11 @@ def language_head(model: PreTrainedModel) -> nn.Linear:
 def inputs_of(head: nn.Module) -> Iterator[list[Tensor]]:
     """Keep the states that a head was last given, ``[B, T, D]``, as the list's one item."""
     seen: list[Tensor] = []
+    mine = threading.get_ident()  # the head may be shared with a model that answers meanwhile
 
     def keep(_head: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen[:] = [inputs[0]]
+        if threading.get_ident() == mine:
+            seen[:] = [inputs[0]]
 
     handle = head.register_forward_pre_hook(keep)
     try:

@@ -75,7 +75,8 @@ def visible_where(
             "hint: pass `principals`, on the command line `--as user:NAME`, in LangChain "
             '`config={"configurable": {"principals": ["user:NAME"]}}`'
         )
-    return where
+    # The filter stays: a live index may change between the count and the search.
+    return PUBLIC if where is None else And((PUBLIC, where))
 
 
 def _tenant_of(principals: Sequence[str], access: AccessSettings) -> Condition | None:

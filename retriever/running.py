@@ -79,7 +79,9 @@ class RunningSearch:
         if self.reranker is not None:
             ranked = reranked(ranked, query=query.text, reranker=self.reranker, depth=plan.reranked)
         if plan.is_diverse:
-            pool, rest = ranked[: plan.candidates], ranked[plan.candidates :]
+            # The scores of what a reranker did not read are made up.
+            size = plan.candidates if self.reranker is None else plan.reranked
+            pool, rest = ranked[:size], ranked[size:]
             cosines = plan.is_calibrated and self.reranker is None
             ranked = [
                 *diversified(pool, store=self.store, weight=plan.mmr, are_cosines=cosines),

@@ -54,7 +54,8 @@ def ingest_loader(
         name: Of the source in the project, the same each time.
         splitter: Any LangChain text splitter; None: our own chunker.
         protected: Documents have access lists, and one that comes without is for nobody.
-        access_of: Reads a document's access list, such as from its metadata.
+        access_of: Reads a document's access list, such as from its metadata; a document without one
+            is then for nobody.
 
     Returns:
         What was done, partial failures included.
@@ -71,11 +72,12 @@ def ingest_loader(
             "would be deleted"
         )
     fraction = project.settings.index.max_delete_fraction
+    guarded = protected or access_of is not None  # without a list, for nobody
     return ingest(
         project.paths,
         project.settings,
         dense=project.encoder_of_live(),
-        sources=[SourceSettings(name=name, path=Path(), protected=protected)],
+        sources=[SourceSettings(name=name, path=Path(), protected=guarded)],
         connectors=[LoaderConnector(name, loader, access_of=access_of)],
         chunker=None if splitter is None else SplitterChunker(splitter),
         options=SyncOptions(max_delete_fraction=fraction, parse_processes=0),
@@ -132,6 +134,8 @@ class LoaderConnector:
             # Dates, paths and the like as their texts: a loader's metadata may be anything.
             written = json.dumps(document.metadata, default=str, allow_nan=False)
             access = self._access_of(document) if self._access_of else None
+            if isinstance(access, str):
+                return Failed(id_, f"its access list must be a list of names; got {access!r}")
         except Exception as exc:  # noqa: BLE001 - one document's misfortune
             return Failed(id_, f"its metadata can't be read: {exc}")
         made = _document(document, id_, metadata=written)

@@ -92,6 +92,22 @@ def test_a_loaders_documents_may_have_access_lists(project: Project):
     assert [d.metadata["document_id"] for d in found] == ["leave.pdf"]
 
 
+def test_whoever_gives_access_lists_makes_nothing_public_by_leaving_one_out(project: Project):
+    lists = {"leave.pdf": None, "pay.pdf": "group:board"}
+    report = ingest_loader(
+        project,
+        Pages(LEAVE, PAY),
+        name="wiki",
+        access_of=lambda d: lists.get(d.metadata["source"]),  # type: ignore[arg-type, return-value]
+    )
+    assert [failed.reason for failed in report.failed] == [
+        "its access list must be a list of names; got 'group:board'"
+    ]
+    with project.retriever() as retriever:
+        config = {"configurable": {"principals": ["user:eve"]}}
+        assert retriever.invoke("pay day leave", config) == []  # type: ignore[arg-type]
+
+
 def test_one_document_that_can_not_be_read_does_not_stop_the_others(project: Project):
     broken = Document(page_content="x", metadata={"source": "broken", "score": float("nan")})
 

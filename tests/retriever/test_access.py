@@ -120,3 +120,10 @@ def test_anything_but_one_tenant_is_refused(
     access = AccessSettings(tenant_field="metadata.tenant")
     with pytest.raises(TenantError, match=got):
         visible_where(searcher._index.store, where=None, principals=principals, access=access)
+
+
+def test_the_filter_stays_when_nothing_is_protected_yet(searcher: Searcher):
+    store = searcher._index.store
+    only = Eq("source", "handbook")
+    assert visible_where(store, where=None, principals=None) == PUBLIC
+    assert visible_where(store, where=only, principals=None) == And((PUBLIC, only))
