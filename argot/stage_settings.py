@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from argot.typed import check_known
+from retriever.plan import HYDE
 from retriever.settings import OFF, SearchSettings
 
 CROSS_ENCODER, LATE_INTERACTION = "cross-encoder", "late-interaction"
@@ -12,7 +13,7 @@ LLM_RERANKERS = (LLM, QUERY_LIKELIHOOD)
 RERANKERS = (CROSS_ENCODER, *LLM_RERANKERS, LATE_INTERACTION)
 """What ``rerank`` may name."""
 
-HYDE, MULTI_QUERY = "hyde", "multi-query"
+MULTI_QUERY = "multi-query"
 EXPANDERS = (HYDE, MULTI_QUERY)
 """What ``expand`` may name."""
 

@@ -18,7 +18,6 @@ from argot.paths import ProjectPaths
 from argot.settings import EncoderChoice
 from argot.stage_settings import (
     CROSS_ENCODER,
-    HYDE,
     LATE_INTERACTION,
     LLM,
     MULTI_QUERY,
@@ -26,6 +25,7 @@ from argot.stage_settings import (
     StageSettings,
 )
 from encoder.base import DenseEncoder
+from retriever.plan import HYDE
 from retriever.stages import Expansion, QueryExpander, Reranker
 
 if TYPE_CHECKING:

@@ -40,7 +40,6 @@ from argot.settings import EncoderChoice, IndexChoice, ProjectSettings
 from argot.stage_settings import (
     CROSS_ENCODER,
     EXPANDERS,
-    HYDE,
     LATE_INTERACTION,
     LLM,
     MULTI_QUERY,
@@ -55,6 +54,7 @@ from encoder.llm2vec import LLM2VecEncoder
 from encoder.loading import Decoder
 from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
 from retriever.evaluation.judgements import Judgements, read_beir
+from retriever.plan import HYDE
 from retriever.search import Searcher
 from retriever.settings import MODES, OFF, SearchSettings
 

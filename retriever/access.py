@@ -45,8 +45,9 @@ def visible_where(
 ) -> Condition | None:
     """Narrow `where` to what `principals` may see.
 
-    The store is asked at every query that names nobody, so a document protected a moment ago is
-    protected now.
+    The store is asked at every query that names nobody, so a document that is protected in it is
+    protected at once. A searcher that stays open on an older version of the index sees that one's
+    access lists until it is refreshed.
 
     Args:
         store: The index.
