@@ -6,10 +6,13 @@ alone with the p value of a paired test, and milliseconds for each query, models
 
     python benchmarks/second_stages.py COLLECTION... [--encoder FOLDER] [--cross-encoder FOLDER]
         [--language-model FOLDER] [--mode sparse|dense|hybrid] [--stages NAME...]
-        [--queries 100] [--candidates 50] [--text-tokens 384] [--new-tokens 128] [--encode-once]
+        [--rerank-weights 1 0.5] [--queries 100] [--candidates 50] [--text-tokens 384]
+        [--new-tokens 128] [--encode-once] [--vectors FOLDER]
 
-With --encode-once, late interaction encodes a candidate once for all queries, and what it says of
-milliseconds is no use.
+A reranker reads each query once: with every weight but the first it is remembered, and times of
+these lines say nothing. With --encode-once, late interaction encodes a candidate once for all
+queries, and what it says of milliseconds is no use. --vectors is where quality.py keeps documents'
+vectors; they spare the encoding of texts that are one chunk.
 
 Late interaction needs an encoder; the language model is, unless it is named, the one that the
 encoder was made of. Stages without their model are left out, as is HyDE in mode sparse: it changes
@@ -24,13 +27,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
 import transformers
+from quality import cached_vectors, read_collection
 
 from argot.encoders import load_encoder_with_generator
 from argot.ingestion import ingest
@@ -49,7 +53,7 @@ from argot.stage_settings import (
 )
 from argot.stages import StageModels, Stages
 from connectors.registry import SourceSettings
-from encoder.base import DenseEncoder, FloatArray
+from encoder.base import FloatArray
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.loading import Decoder
 from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
@@ -57,6 +61,7 @@ from retriever.evaluation.judgements import Judgements, read_beir
 from retriever.plan import HYDE
 from retriever.search import Searcher
 from retriever.settings import MODES, OFF, SearchSettings
+from retriever.stages import Reranker
 
 METRIC = "ndcg@10"
 SEED = 0
@@ -66,7 +71,7 @@ SEED = 0
 class Models:
     """The encoder, if one was named, and the stages."""
 
-    dense: DenseEncoder | None
+    dense: LLM2VecEncoder | None
     stages: Stages
     names: tuple[str, ...]
     """Of the stages whose models are there."""
@@ -84,6 +89,8 @@ def main() -> None:
             "vectors, too"
         )
     for collection in options.collections:
+        if models.dense is not None and options.vectors is not None:
+            take_vectors(models.dense, collection, options.vectors)
         judged = sample(read_beir(collection, split=options.split), count=options.queries)
         for line in measure(collection, judged, models, wanted=wanted, options=options):
             print(json.dumps(line | surroundings()), flush=True)
@@ -100,12 +107,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--mode", choices=MODES, default="sparse")
     parser.add_argument("--stages", nargs="+", choices=[*EXPANDERS, *RERANKERS])
+    parser.add_argument("--rerank-weights", type=float, nargs="+", default=[1.0])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--candidates", type=int, default=50)
     parser.add_argument("--text-tokens", type=int, default=StageSettings().text_tokens)
     parser.add_argument("--new-tokens", type=int, default=StageSettings().new_tokens)
     parser.add_argument("--encode-once", action="store_true")
+    parser.add_argument("--vectors", type=Path)
     options = parser.parse_args()
+    if options.encoder is None and options.vectors is not None:
+        parser.error("--vectors needs --encoder")
     if options.mode != "sparse" and options.encoder is None:
         parser.error(f"mode {options.mode} needs --encoder")
     return options
@@ -142,11 +153,33 @@ def load_models(options: argparse.Namespace) -> Models:
         QUERY_LIKELIHOOD: has_writer,
         LATE_INTERACTION: dense is not None,
     }
+    stages = made.stages(encoder=lambda: dense, base=own_base)
+    remembering = {name: Remembering(reranker) for name, reranker in stages.rerankers.items()}
     return Models(
         dense,
-        made.stages(encoder=lambda: dense, base=own_base),
+        replace(stages, rerankers=remembering),
         tuple(name for name, there in names.items() if there),
     )
+
+
+class Remembering:
+    """A reranker that reads the same texts for the same query once."""
+
+    def __init__(self, reranker: Reranker) -> None:
+        self._reranker = reranker
+        self._said: dict[tuple[str, ...], list[float]] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the reranker."""
+        return self._reranker.name
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        """Score texts as the reranker does, or did."""
+        asked = (query, *texts)
+        if asked not in self._said:
+            self._said[asked] = self._reranker.scores(query, texts)
+        return self._said[asked]
 
 
 def encode_once(encoder: LLM2VecEncoder) -> None:
@@ -160,6 +193,19 @@ def encode_once(encoder: LLM2VecEncoder) -> None:
         return [kept[text].astype(np.float32) for text in texts]
 
     encoder.document_token_vectors = remembered  # type: ignore[method-assign]
+
+
+def take_vectors(encoder: LLM2VecEncoder, collection: Path, folder: Path) -> None:
+    """Let an encoder take a collection's vectors from where they are kept, and make the others."""
+    encode, kept = encoder.encode_documents, read_collection(collection)
+    vectors = dict(zip(kept.texts, cached_vectors(kept, encoder, folder), strict=True))
+
+    def taken(texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
+        new = [text for text in texts if text not in vectors]
+        vectors.update(zip(new, encode(new, dimensions=dimensions), strict=True))
+        return np.stack([vectors[text] for text in texts])
+
+    encoder.encode_documents = taken  # type: ignore[method-assign]
 
 
 def sample(judged: Judgements, *, count: int) -> Judgements:
@@ -198,13 +244,16 @@ def measure(
             stages_for=lambda _: models.stages,
         ) as session:
             first: EvaluationReport | None = None
-            for name in (OFF, *wanted):
-                report, milliseconds = measure_stage(session.searcher, judged, name, limit=count)
+            for name, weight in each_stage(wanted, weights=options.rerank_weights):
+                report, milliseconds = measure_stage(
+                    session.searcher, judged, name, limit=count, weight=weight
+                )
                 first = first or report
                 yield {
                     "collection": collection.resolve().name,
                     "first_stage": options.mode,
                     "stage": name,
+                    "rerank_weight": weight,
                     "queries": len(report.per_query),
                     "candidates": count,
                     METRIC: interval(report),
@@ -213,8 +262,16 @@ def measure(
                 }
 
 
+def each_stage(wanted: Sequence[str], *, weights: Sequence[float]) -> Iterator[tuple[str, float]]:
+    """Give the first stage alone, then every stage, a reranker with each weight."""
+    yield OFF, 1.0
+    for name in wanted:
+        for weight in weights if name in RERANKERS else (1.0,):
+            yield name, weight
+
+
 def measure_stage(
-    searcher: Searcher, judged: Judgements, name: str, *, limit: int
+    searcher: Searcher, judged: Judgements, name: str, *, limit: int, weight: float
 ) -> tuple[EvaluationReport, dict[str, float]]:
     """Rank query by query, as they come to a server, and time each."""
     seconds: list[float] = []
@@ -225,12 +282,13 @@ def measure_stage(
             [query],
             limit=limit,
             rerank=name if name in RERANKERS else OFF,
+            rerank_weight=weight,
             expand=name if name in EXPANDERS else OFF,
         )
         seconds.append(perf_counter() - began)
         return ranking
 
-    timed(next(iter(judged.queries.values())))  # loads what is loaded lazily; not counted
+    timed("What is loaded lazily?")  # not counted
     seconds.clear()
     report = evaluate(
         lambda queries: [timed(query) for query in queries],

@@ -31,6 +31,7 @@ class PlanOptions(TypedDict, total=False):
     min_score: float | None
     rerank: str | None
     rerank_depth: int | None
+    rerank_weight: float | None
     expand: str | None
     mmr: float | None
     per_document: int | None
@@ -95,7 +96,9 @@ class SearchPlan(SearchSettings):
 
     @property
     def weights(self) -> dict[str, float]:
-        """Of the sides, by name."""
+        """Of the sides, by name; a side that is searched alone is not left out."""
+        if self.mode != "hybrid":
+            return {"dense": 1.0, "sparse": 1.0}
         return {"dense": self.dense_weight, "sparse": self.sparse_weight}
 
     @property

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from retriever.candidates import Candidate, full_text
 from retriever.errors import StageError
+from retriever.fusion import distributed_scores
 from retriever.stages import Reranker
 
 
 def reranked(
-    candidates: Sequence[Candidate], *, query: str, reranker: Reranker, depth: int
+    candidates: Sequence[Candidate], *, query: str, reranker: Reranker, depth: int, weight: float
 ) -> list[Candidate]:
     """Order the first `depth` candidates by what a reranker says; the others keep their order.
 
@@ -19,6 +20,7 @@ def reranked(
         query: In the user's words.
         reranker: Reads them.
         depth: How many it reads, >= 1.
+        weight: Of what it says, beside the scores so far; see `blended`.
 
     Returns:
         All of them, best first, equal scores in their former order. Those that were not read have
@@ -36,26 +38,42 @@ def reranked(
             f"reranker {reranker.name!r} must give one finite score for each of {len(read)} texts; "
             f"got {len(scores)}: {list(scores)[:5]}"
         )
-    order = sorted(range(len(read)), key=lambda place: (-scores[place], place))
-    first = [
-        _moved(
-            read[place], reranker=reranker, score=float(scores[place]), before=place, after=after
-        )
-        for after, place in enumerate(order)
-    ]
+    final = blended([candidate.score for candidate in read], scores, weight=weight)
+    order = sorted(range(len(read)), key=lambda place: (-final[place], place))
+    first = []
+    for after, place in enumerate(order):
+        step = {
+            "name": reranker.name,
+            "score": float(scores[place]),
+            "weight": weight,
+            "before": place + 1,
+            "after": after + 1,
+            "delta": place - after,
+        }
+        later = {**read[place].later, "rerank": step}
+        first.append(replace(read[place], score=final[place], later=later))
     lowest = first[-1].score
     below = [replace(one, score=lowest - step) for step, one in enumerate(rest, start=1)]
     return [*first, *below]
 
 
-def _moved(
-    candidate: Candidate, *, reranker: Reranker, score: float, before: int, after: int
-) -> Candidate:
-    step = {
-        "name": reranker.name,
-        "score": score,
-        "before": before + 1,
-        "after": after + 1,
-        "delta": before - after,
-    }
-    return replace(candidate, score=score, later={**candidate.later, "rerank": step})
+def blended(before: Sequence[float], reranker: Sequence[float], *, weight: float) -> list[float]:
+    """Add the scores of candidates so far to those of a reranker, brought to one scale.
+
+    Args:
+        before: N scores; higher is better.
+        reranker: N scores of the same candidates, on any scale.
+        weight: Of the reranker, in (0, 1]; 1 leaves its scores as they are.
+
+    Returns:
+        N scores: below 1 in [0, 1], each side scaled by mean and deviation as in
+        `retriever.fusion.distribution_score_fusion`.
+    """
+    if weight == 1:
+        return [float(score) for score in reranker]
+    sides = (_scaled(before), _scaled(reranker))
+    return [(1 - weight) * old + weight * new for old, new in zip(*sides, strict=True)]
+
+
+def _scaled(scores: Sequence[float]) -> list[float]:
+    return [score for _, score in distributed_scores([("", score) for score in scores])]

@@ -77,7 +77,13 @@ class RunningSearch:
         if plan.has_threshold:
             ranked = [candidate for candidate in ranked if candidate.score >= plan.min_score]
         if self.reranker is not None:
-            ranked = reranked(ranked, query=query.text, reranker=self.reranker, depth=plan.reranked)
+            ranked = reranked(
+                ranked,
+                query=query.text,
+                reranker=self.reranker,
+                depth=plan.reranked,
+                weight=plan.rerank_weight,
+            )
         if plan.is_diverse:
             # The scores of what a reranker did not read are made up.
             size = plan.candidates if self.reranker is None else plan.reranked

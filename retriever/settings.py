@@ -56,6 +56,10 @@ class SearchSettings:
     rerank_depth: int = 50
     """Candidates that are reranked, >= 1; a larger `k` raises it."""
 
+    rerank_weight: float = 1.0
+    """How much the reranker counts beside the scores that it found, in (0, 1]. 1: it alone orders.
+    Below, both are brought to one scale by mean and deviation and added."""
+
     expand: str = OFF
     """Stage that widens the query by other wordings or by passages; ``none``: none."""
 
@@ -94,6 +98,8 @@ class SearchSettings:
                 raise ValueError(f"`{name}` must be a finite number >= 0; got {weight!r}")
         if self.dense_weight == self.sparse_weight == 0:
             raise ValueError("`dense_weight` or `sparse_weight` must be above 0; both are 0")
+        if not (_is_number(self.rerank_weight) and 0 < self.rerank_weight <= 1):
+            raise ValueError(f"`rerank_weight` must be in (0, 1]; got {self.rerank_weight!r}")
         if not (_is_number(self.mmr) and 0 <= self.mmr <= 1):
             raise ValueError(f"`mmr` must be in [0, 1]; got {self.mmr!r}")
         if not _is_number(self.min_score) or math.isnan(self.min_score):

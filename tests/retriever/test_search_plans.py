@@ -10,6 +10,7 @@ import pytest
 from encoder.fake import HashingEncoder
 from indexing.filters import HasWords
 from retriever.errors import ModeError, PlanError, StageError
+from retriever.reranking import blended
 from retriever.results import Hit, Passage, joined_text
 from retriever.search import Searcher
 from retriever.stages import Expansion
@@ -155,11 +156,52 @@ def test_a_reranker_orders_the_best_candidates_and_the_explanation_says_how(
         assert hit.explanation["rerank"] == {
             "name": "shortest",
             "score": hit.score,
+            "weight": 1.0,
             "before": was,
             "after": rank,
             "delta": was - rank,
         }
         assert hit.explanation["fusion"]["score"] == before[was - 1].score
+
+
+def test_a_side_searched_alone_is_not_left_out_by_its_weight_in_the_fusion(
+    staged: Callable[..., Searcher],
+):
+    searcher = staged(expanders={"widens": Widens()})
+    plain = searcher.search(QUERY, mode="sparse", expand="widens")
+    assert plain
+    assert searcher.search(QUERY, mode="sparse", expand="widens", sparse_weight=0) == plain
+
+
+def test_a_reranker_can_be_weighed_beside_the_scores_before_it(staged: Callable[..., Searcher]):
+    searcher = staged(rerankers={"short": ByLength()})
+    alone = {hit.id: hit for hit in searcher.search(QUERY, k=3, rerank="short", rerank_depth=3)}
+    before = searcher.search(QUERY, k=3)
+    hits = searcher.search(QUERY, k=3, rerank="short", rerank_depth=3, rerank_weight=0.25)
+
+    said = [alone[hit.id].score for hit in before]
+    expected = blended([hit.score for hit in before], said, weight=0.25)
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(
+        {hit.id: score for hit, score in zip(before, expected, strict=True)}
+    )
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    for hit in hits:
+        assert hit.explanation["rerank"]["score"] == alone[hit.id].score
+        assert hit.explanation["rerank"]["weight"] == 0.25
+    # hardly heard, it changes nothing
+    faint = searcher.search(QUERY, k=3, rerank="short", rerank_depth=3, rerank_weight=1e-9)
+    assert [hit.id for hit in faint] == [hit.id for hit in before]
+
+
+def test_blended_scores_do_not_depend_on_the_scale_of_either_side():
+    before, said = [3.0, 2.0, 1.0], [-5.0, 10.0, 10.0]
+    scores = blended(before, said, weight=0.5)
+    assert scores == pytest.approx(
+        blended([300 * one + 7 for one in before], [one / 9 for one in said], weight=0.5)
+    )
+    assert scores[1] > scores[0] > scores[2]
+    assert blended(before, said, weight=1) == said
+    assert blended([1.0], [2.0], weight=0.5) == [0.5]
 
 
 def test_candidates_beyond_the_depth_of_the_reranker_stay_below_in_their_order(
@@ -390,8 +432,9 @@ def test_everything_at_once_is_explained_in_plain_json(staged: Callable[..., Sea
 
 def test_the_settings_of_a_plan_are_checked(searcher: Searcher):
     bad: list[dict[str, Any]] = [
-        {"mmr": 1.5}, {"mmr": True}, {"rerank": ""}, {"rerank_depth": 0}, {"per_document": -1},
-        {"neighbours": 1.5}, {"section": 1}, {"min_score": math.nan}, {"expand": 3},
+        {"mmr": 1.5}, {"mmr": True}, {"rerank": ""}, {"rerank_depth": 0}, {"rerank_weight": 0},
+        {"per_document": -1}, {"neighbours": 1.5}, {"section": 1}, {"min_score": math.nan},
+        {"expand": 3},
     ]  # fmt: skip
     for options in bad:
         with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be"):
