@@ -1,7 +1,7 @@
 """What the sides found for one query, and one order made of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from indexing.filters import Condition
@@ -14,7 +14,7 @@ from retriever.fusion import (
     totals,
 )
 from retriever.plan import SearchPlan
-from retriever.queries import EncodedQuery, Wording
+from retriever.queries import EncodedQuery
 from retriever.settings import SearchSettings
 
 Scored = Sequence[tuple[str, float]]
@@ -45,6 +45,8 @@ class Candidate:
 
     id: str
     payload: Payload
+    """What its document is, until `with_payloads` has read the whole."""
+
     score: float
     """Of the last step that scored it."""
 
@@ -56,6 +58,9 @@ class Candidate:
 
     later: Mapping[str, Any] = field(default_factory=dict)
     """What later steps say for the explanation, in plain JSON values, by name."""
+
+    is_whole: bool = False
+    """Whether the whole payload was read."""
 
     @property
     def document_id(self) -> str:
@@ -113,14 +118,47 @@ def gather(
     depth: int,
     where: Condition | None,
     rescore: bool,
+    fields: Sequence[str],
 ) -> Candidates:
-    """Ask each side for the best `depth` chunks of each wording."""
+    """Ask each side for the best `depth` chunks of each wording, with some fields of each."""
     rankings: list[Ranking] = []
     for number, wording in enumerate(query.wordings):
-        rankings += _rankings(
-            store, wording, number=number, depth=depth, where=where, rescore=rescore
-        )
+        blank = not wording.text.strip()
+        if wording.dense is not None:
+            found = (
+                []
+                if blank
+                else store.search_dense(
+                    wording.dense, limit=depth, where=where, rescore=rescore, fields=fields
+                )
+            )
+            rankings.append(Ranking("dense", number, found))
+        if wording.sparse is not None:
+            empty = blank or not wording.sparse.indices
+            found = (
+                []
+                if empty
+                else store.search_sparse(wording.sparse, limit=depth, where=where, fields=fields)
+            )
+            rankings.append(Ranking("sparse", number, found))
     return Candidates(tuple(rankings), depth)
+
+
+def with_payloads(
+    candidates: Sequence[Candidate], *, store: VectorStore, visible: Condition | None
+) -> list[Candidate]:
+    """Read the payloads of candidates, in one request, by the condition they were found by.
+
+    One that has gone meanwhile, or may no longer be seen, is left out.
+    """
+    wanted = [one.id for one in candidates if not one.is_whole]
+    payloads = store.payloads_of(wanted, where=visible) if wanted else {}
+    whole = (
+        one if one.is_whole else replace(one, payload=payloads[one.id], is_whole=True)
+        for one in candidates
+        if one.is_whole or one.id in payloads
+    )
+    return list(whole)
 
 
 def fuse(rankings: Mapping[str, Scored], *, settings: SearchSettings) -> list[tuple[str, float]]:
@@ -146,27 +184,3 @@ def _scaled(rankings: Mapping[str, Scored], *, settings: SearchSettings) -> dict
                 name: reciprocal_ranks([id_ for id_, _ in found], k=settings.rrf_k)
                 for name, found in rankings.items()
             }
-
-
-def _rankings(
-    store: VectorStore,
-    wording: Wording,
-    *,
-    number: int,
-    depth: int,
-    where: Condition | None,
-    rescore: bool,
-) -> list[Ranking]:
-    blank = not wording.text.strip()
-    rankings = []
-    if wording.dense is not None:
-        vector = wording.dense
-        points = (
-            [] if blank else store.search_dense(vector, limit=depth, where=where, rescore=rescore)
-        )
-        rankings.append(Ranking("dense", number, points))
-    if wording.sparse is not None:
-        empty = blank or not wording.sparse.indices
-        points = [] if empty else store.search_sparse(wording.sparse, limit=depth, where=where)
-        rankings.append(Ranking("sparse", number, points))
-    return rankings

@@ -11,15 +11,20 @@ from retriever.stages import Reranker
 
 
 def reranked(
-    candidates: Sequence[Candidate], *, query: str, reranker: Reranker, depth: int, weight: float
+    read: Sequence[Candidate],
+    *,
+    below: Sequence[Candidate],
+    query: str,
+    reranker: Reranker,
+    weight: float,
 ) -> list[Candidate]:
-    """Order the first `depth` candidates by what a reranker says; the others keep their order.
+    """Order candidates by what a reranker says.
 
     Args:
-        candidates: Best first.
+        read: What it reads, with payloads, best first.
+        below: The others; they keep their order.
         query: In the user's words.
         reranker: Reads them.
-        depth: How many it reads, >= 1.
         weight: Of what it says, beside the scores so far; see `blended`.
 
     Returns:
@@ -29,9 +34,8 @@ def reranked(
     Raises:
         StageError: the reranker does not give one finite score for each text.
     """
-    read, rest = candidates[:depth], candidates[depth:]
     if not read:
-        return []
+        return list(below)
     scores = reranker.scores(query, [full_text(candidate.payload) for candidate in read])
     if len(scores) != len(read) or not all(math.isfinite(score) for score in scores):
         raise StageError(
@@ -53,8 +57,8 @@ def reranked(
         later = {**read[place].later, "rerank": step}
         first.append(replace(read[place], score=final[place], later=later))
     lowest = first[-1].score
-    below = [replace(one, score=lowest - step) for step, one in enumerate(rest, start=1)]
-    return [*first, *below]
+    others = [replace(one, score=lowest - step) for step, one in enumerate(below, start=1)]
+    return [*first, *others]
 
 
 def blended(before: Sequence[float], reranker: Sequence[float], *, weight: float) -> list[float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from encoder.base import SparseEncoder
 from indexing.filters import Condition
 from indexing.stores.base import VectorStore
-from retriever.candidates import Candidate, gather
+from retriever.candidates import Candidate, gather, with_payloads
 from retriever.explaining import Explainer
 from retriever.grouping import grouped
 from retriever.mmr import diversified
@@ -15,6 +15,9 @@ from retriever.reranking import reranked
 from retriever.results import Hit
 from retriever.stages import Reranker
 from retriever.surroundings import surroundings
+
+OF_DOCUMENT = ("source", "document_id")
+"""Fields of a payload that say which document a chunk is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ class RunningSearch:
             if plan.is_grouped
             else ranked[: plan.k]
         )
+        chosen = with_payloads(chosen, store=self.store, visible=self.visible)
         around = surroundings(
             self.store,
             chosen,
@@ -78,10 +82,10 @@ class RunningSearch:
             ranked = [candidate for candidate in ranked if candidate.score >= plan.min_score]
         if self.reranker is not None:
             ranked = reranked(
-                ranked,
+                with_payloads(ranked[: plan.reranked], store=self.store, visible=self.visible),
+                below=ranked[plan.reranked :],
                 query=query.text,
                 reranker=self.reranker,
-                depth=plan.reranked,
                 weight=plan.rerank_weight,
             )
         if plan.is_diverse:
@@ -100,10 +104,16 @@ class RunningSearch:
         depth = max(self.plan.candidates, documents)
         while True:
             found = gather(
-                self.store, query, depth=depth, where=self.visible, rescore=self.plan.rescore
+                self.store,
+                query,
+                depth=depth,
+                where=self.visible,
+                rescore=self.plan.rescore,
+                fields=OF_DOCUMENT if documents else (),
             )
             ranked = found.ranked(self.plan)
-            enough = len({candidate.document_id for candidate in ranked}) >= documents
-            if enough or not found.may_be_more:
+            if not documents or not found.may_be_more:
+                return ranked
+            if len({candidate.document_id for candidate in ranked}) >= documents:
                 return ranked
             depth *= 2

@@ -162,7 +162,7 @@ class FakeQdrant:
             query_filter=asked.filter,
             search_params=asked.params,
             limit=asked.limit or 10,
-            with_payload=True,
+            with_payload=asked.with_payload or False,
         )
 
     def _count(self, name: str, body: bytes) -> Any:

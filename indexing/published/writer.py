@@ -102,19 +102,33 @@ class PublishingStore:
         limit: int,
         where: Condition | None = None,
         rescore: bool = True,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id."""
-        return self._store.search_dense(vector, limit=limit, where=where, rescore=rescore)
+        return self._store.search_dense(
+            vector, limit=limit, where=where, rescore=rescore, fields=fields
+        )
 
     def search_sparse(
-        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+        self,
+        vector: SparseVector,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
-        return self._store.search_sparse(vector, limit=limit, where=where)
+        return self._store.search_sparse(vector, limit=limit, where=where, fields=fields)
 
     def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
         """Read the payloads of at most `limit` points that match, by point id."""
         return self._store.payloads(where, limit=limit)
+
+    def payloads_of(
+        self, ids: Sequence[str], *, where: Condition | None = None
+    ) -> dict[str, Payload]:
+        """Read the payloads of those of `ids` that are there and match, by point id."""
+        return self._store.payloads_of(ids, where=where)
 
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""

@@ -68,6 +68,7 @@ class ScoredPoint:
     id: str
     score: float
     payload: Payload
+    """Those of its fields that were asked for."""
 
 
 class VectorStore(Protocol):
@@ -111,21 +112,38 @@ class VectorStore(Protocol):
         limit: int,
         where: Condition | None = None,
         rescore: bool = True,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id.
 
         Where the collection has codes or small vectors, those find the candidates, and the scores
         are of the stored vectors all the same. With `rescore` off, what finds them also scores
         and orders them: a code's score need be no cosine. Elsewhere it changes nothing.
+
+        Of the payloads, `fields` of the top level come with the points; None: all of them. To read
+        payloads takes longer than the search: ask for those of the hits, by `payloads_of`.
         """
 
     def search_sparse(
-        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+        self,
+        vector: SparseVector,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
-        """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
+        """Find the points with the highest IDF-weighted dot product, best first, ties by id.
+
+        `fields` are as for `search_dense`.
+        """
 
     def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
         """Read the payloads of at most `limit` points that match, by point id, in order of id."""
+
+    def payloads_of(
+        self, ids: Sequence[str], *, where: Condition | None = None
+    ) -> dict[str, Payload]:
+        """Read the payloads of those of `ids` that are there and match, by point id."""
 
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""

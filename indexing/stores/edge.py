@@ -23,6 +23,7 @@ from indexing.stores.edge_forms import (
     edge_config,
     edge_dense_query,
     edge_filter,
+    edge_ids_filter,
     edge_point,
     edge_sparse_query,
     engine_errors,
@@ -167,6 +168,7 @@ class EdgeStore:
         limit: int,
         where: Condition | None = None,
         rescore: bool = True,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id.
 
@@ -180,23 +182,35 @@ class EdgeStore:
             raise InvalidPointError("the collection has no dense vectors to search")
         check_dense(vector, dimensions=self._spec.dimensions)
         check_limit(limit)
-        request = edge_dense_query(vector, self._spec, limit=limit, where=where, rescore=rescore)
+        request = edge_dense_query(
+            vector, self._spec, limit=limit, where=where, rescore=rescore, fields=fields
+        )
         return self._search(request)
 
     def search_sparse(
-        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+        self,
+        vector: SparseVector,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
         check_sparse(vector)
         check_limit(limit)
-        return self._search(edge_sparse_query(vector, limit=limit, where=where))
+        return self._search(edge_sparse_query(vector, limit=limit, where=where, fields=fields))
 
     def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
         """Read the payloads of at most `limit` points that match, by point id, in order of id."""
         check_limit(limit)
-        request = engine.ScrollRequest(limit=limit, filter=edge_filter(where), with_payload=True)
-        with self._open.calling("read payloads") as shard:
-            return {str(found.id): found.payload or {} for found in shard.scroll(request)[0]}
+        return self._payloads(edge_filter(where), limit=limit)
+
+    def payloads_of(
+        self, ids: Sequence[str], *, where: Condition | None = None
+    ) -> dict[str, Payload]:
+        """Read the payloads of those of `ids` that are there and match, by point id."""
+        check_ids(ids)
+        return self._payloads(edge_ids_filter(ids, where=where), limit=len(ids)) if ids else {}
 
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
@@ -248,6 +262,11 @@ class EdgeStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _payloads(self, only: engine.Filter | None, *, limit: int) -> dict[str, Payload]:
+        request = engine.ScrollRequest(limit=limit, filter=only, with_payload=True)
+        with self._open.calling("read payloads") as shard:
+            return {str(found.id): found.payload or {} for found in shard.scroll(request)[0]}
 
     def _search(self, request: engine.QueryRequest) -> list[ScoredPoint]:
         with self._open.calling("search") as shard:

@@ -1,7 +1,7 @@
 """Our forms in the engine's types, and back: configuration, points, filters, errors."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -120,6 +120,7 @@ def edge_dense_query(
     limit: int,
     where: Condition | None,
     rescore: bool = True,
+    fields: Sequence[str] | None = None,
 ) -> engine.QueryRequest:
     """Plan the search for a checked vector: candidates first where the collection has such."""
     values = np.asarray(vector, dtype=np.float32).tolist()
@@ -143,16 +144,26 @@ def edge_dense_query(
         prefetches=first,
         filter=only,
         params=params,
-        with_payload=True,
+        with_payload=_payload_fields(fields),
     )
 
 
 def edge_sparse_query(
-    vector: SparseVector, *, limit: int, where: Condition | None
+    vector: SparseVector,
+    *,
+    limit: int,
+    where: Condition | None,
+    fields: Sequence[str] | None = None,
 ) -> engine.QueryRequest:
     """Plan the search for checked term weights."""
     query, only = engine.Query.Nearest(edge_sparse(vector), SPARSE), edge_filter(where)
-    return engine.QueryRequest(limit=limit, query=query, filter=only, with_payload=True)
+    return engine.QueryRequest(
+        limit=limit, query=query, filter=only, with_payload=_payload_fields(fields)
+    )
+
+
+def _payload_fields(fields: Sequence[str] | None) -> bool | list[str]:
+    return True if fields is None else list(fields) or False
 
 
 def read_point(record: engine.Record) -> Point:
@@ -173,6 +184,12 @@ def edge_filter(where: Condition | None) -> engine.Filter | None:
         return None
     check_condition(where)
     return engine.Filter(must=[_condition(where)])
+
+
+def edge_ids_filter(ids: Sequence[str], *, where: Condition | None) -> engine.Filter:
+    """Match those of checked ids that a filter matches too."""
+    only = edge_filter(where)
+    return engine.Filter(must=[engine.HasIdCondition(set(ids)), *([] if only is None else [only])])
 
 
 def _condition(where: Condition) -> EngineCondition:

@@ -18,6 +18,7 @@ from indexing.stores.server_forms import (
     dense_plan,
     read_point,
     server_filter,
+    server_ids_filter,
     server_point,
     sparse_plan,
 )
@@ -118,6 +119,7 @@ class ServerStore:
         limit: int,
         where: Condition | None = None,
         rescore: bool = True,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id."""
         if self._spec.dimensions is None:
@@ -125,28 +127,36 @@ class ServerStore:
         check_dense(vector, dimensions=self._spec.dimensions)
         check_limit(limit)
         plan = dense_plan(vector, self._spec, limit=limit, where=where, rescore=rescore)
-        return self._search(plan)
+        return self._search(plan, fields=fields)
 
     def search_sparse(
-        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+        self,
+        vector: SparseVector,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
         check_sparse(vector)
         check_limit(limit)
-        return self._search(sparse_plan(vector, limit=limit, where=where))
+        return self._search(sparse_plan(vector, limit=limit, where=where), fields=fields)
 
     def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
         """Read the payloads of at most `limit` points that match, by point id, in order of id."""
         check_limit(limit)
-        scroll = partial(
-            self._client.scroll,
-            self._collection,
-            scroll_filter=server_filter(where),
-            limit=limit,
-            with_payload=True,
-        )
-        records, _ = self._call("read payloads", scroll)
-        return {str(record.id): record.payload or {} for record in records}
+        return self._payloads(server_filter(where), limit=limit)
+
+    def payloads_of(
+        self, ids: Sequence[str], *, where: Condition | None = None
+    ) -> dict[str, Payload]:
+        """Read the payloads of those of `ids` that are there and match, by point id."""
+        check_ids(ids)
+        found: dict[str, Payload] = {}
+        for start in range(0, len(ids), ID_BATCH):
+            batch = ids[start : start + ID_BATCH]
+            found |= self._payloads(server_ids_filter(batch, where=where), limit=len(batch))
+        return found
 
     def count(self, where: Condition | None = None) -> int:
         """Count the points, exactly."""
@@ -195,9 +205,23 @@ class ServerStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _search(self, plan: Mapping[str, Any]) -> list[ScoredPoint]:
+    def _payloads(self, only: models.Filter | None, *, limit: int) -> dict[str, Payload]:
+        scroll = partial(
+            self._client.scroll,
+            self._collection,
+            scroll_filter=only,
+            limit=limit,
+            with_payload=True,
+        )
+        records, _ = self._call("read payloads", scroll)
+        return {str(record.id): record.payload or {} for record in records}
+
+    def _search(
+        self, plan: Mapping[str, Any], *, fields: Sequence[str] | None
+    ) -> list[ScoredPoint]:
         self._check_open("search")
-        search = partial(self._client.query_points, self._collection, with_payload=True, **plan)
+        asked = True if fields is None else list(fields) or False
+        search = partial(self._client.query_points, self._collection, with_payload=asked, **plan)
         found = self._connection.call_soon(search, what="search", collection=self._collection)
         hits = [ScoredPoint(str(hit.id), hit.score, hit.payload or {}) for hit in found.points]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))

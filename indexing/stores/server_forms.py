@@ -1,6 +1,7 @@
 """Our forms in the client's types, and back: configuration, points, filters."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -157,6 +158,13 @@ def server_filter(where: Condition | None) -> models.Filter | None:
         return None
     check_condition(where)
     return models.Filter(must=[_condition(where)])
+
+
+def server_ids_filter(ids: Sequence[str], *, where: Condition | None) -> models.Filter:
+    """Match those of checked ids that a filter matches too."""
+    only = server_filter(where)
+    has_id = models.HasIdCondition(has_id=list(ids))
+    return models.Filter(must=[has_id, *([] if only is None else [only])])
 
 
 def _condition(where: Condition) -> models.Condition:

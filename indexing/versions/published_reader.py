@@ -120,23 +120,40 @@ class PublishedStore:
         limit: int,
         where: Condition | None = None,
         rescore: bool = True,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the nearest points by cosine, best first, ties by id."""
-        return self._reading().search_dense(vector, limit=limit, where=where, rescore=rescore)
+        return self._reading().search_dense(
+            vector, limit=limit, where=where, rescore=rescore, fields=fields
+        )
 
     def search_sparse(
-        self, vector: SparseVector, *, limit: int, where: Condition | None = None
+        self,
+        vector: SparseVector,
+        *,
+        limit: int,
+        where: Condition | None = None,
+        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Find the points with the highest IDF-weighted dot product, best first, ties by id."""
-        return self._reading().search_sparse(vector, limit=limit, where=where)
+        return self._reading().search_sparse(vector, limit=limit, where=where, fields=fields)
 
     def payloads(self, where: Condition, *, limit: int) -> dict[str, Payload]:
         """Read the payloads of at most `limit` points that match, by point id."""
         return self._reading().payloads(where, limit=limit)
 
+    def payloads_of(
+        self, ids: Sequence[str], *, where: Condition | None = None
+    ) -> dict[str, Payload]:
+        """Read the payloads of those of `ids` that are there and match, by point id."""
+        return self._reading().payloads_of(ids, where=where)
+
     def count(self, where: Condition | None = None) -> int:
-        """Count the points, exactly."""
-        return self._reading().count(where)
+        """Count the points, exactly; once for each copy, which never changes."""
+        store = self._reading()
+        if where not in self._counts:
+            self._counts[where] = store.count(where)
+        return self._counts[where]
 
     def scan(self, *, batch_size: int = 256) -> Iterator[list[Point]]:
         """Read every point, vectors included, in order of id."""
@@ -192,6 +209,7 @@ class PublishedStore:
                 "hint: a writer is at it; try again in a minute"
             )
         number, lease = taken
+        self._counts: dict[Condition | None, int] = {}
         folder = self._copies.folder_of(number)
         try:
             shard = open_copy(folder / "shard", spec=self._spec)

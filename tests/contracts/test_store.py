@@ -110,6 +110,39 @@ def test_payloads_that_match_are_read_in_order_of_id_and_no_more_than_wanted(sto
         store.payloads(Eq("source", "handbook"), limit=0)
 
 
+def test_payloads_are_read_by_id_and_only_of_points_that_match(store: VectorStore):
+    points = {n: point(n) for n in range(1, 6)}
+    store.upsert(list(points.values()))
+    wanted = [point_id(n) for n in (4, 2, 99, 3)]
+
+    assert store.payloads_of(wanted) == {point_id(n): points[n].payload for n in (2, 3, 4)}
+    where = Range("ordinal", at_least=3)
+    assert store.payloads_of(wanted, where=where) == {
+        point_id(n): points[n].payload for n in (3, 4)
+    }
+    assert store.payloads_of([], where=where) == {}
+    with pytest.raises(InvalidPointError):
+        store.payloads_of(["no uuid"])
+
+
+def test_a_search_brings_the_fields_of_payloads_that_were_asked_for(store: VectorStore):
+    store.upsert([point(1), point(2, payload={"source": "other"})])
+    words = SparseVector((1, 2), (1.0, 1.0))
+
+    def payloads(fields: list[str] | None) -> list[dict[str, dict[str, object]]]:
+        found = (
+            store.search_dense(unit(1), limit=5, fields=fields),
+            store.search_sparse(words, limit=5, fields=fields),
+        )
+        return [{hit.id: dict(hit.payload) for hit in hits} for hits in found]
+
+    first, second = point(1).payload, {"source": "other"}
+    assert payloads(None) == 2 * [{point_id(1): first, point_id(2): second}]
+    assert payloads([]) == 2 * [{point_id(1): {}, point_id(2): {}}]
+    some = {"source": "handbook", "document_id": "d1"}
+    assert payloads(["source", "document_id"]) == 2 * [{point_id(1): some, point_id(2): second}]
+
+
 def test_nothing_is_a_fine_answer(store: VectorStore):
     assert store.count() == 0
     assert store.existing([]) == set()

@@ -99,7 +99,9 @@ def _answers(store: VectorStore, where: Condition | None) -> tuple[object, ...]:
     terms = [SparseVector((term, 107), (1.0, 2.0)) for term in range(5)]
     sparse = [store.search_sparse(vector, limit=10, where=where) for vector in terms]
     found = {} if where is None else store.payloads(where, limit=20)
-    return dense, store.count(where), sparse, found
+    some = store.search_dense(VECTORS[7], limit=10, where=where, fields=["source"])
+    known = store.payloads_of(IDS[::3], where=where)
+    return dense, store.count(where), sparse, found, some, known
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Access lists on the searcher: fail closed."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from encoder.fake import HashingEncoder
 from indexing.filters import And, AnyOf, Condition, Eq, Not, Or
+from indexing.stores.base import ScoredPoint
 from retriever.access import PUBLIC, AccessSettings, visible_where
 from retriever.errors import MissingPrincipalError, TenantError
 from retriever.results import Hit
@@ -127,3 +129,27 @@ def test_the_filter_stays_when_nothing_is_protected_yet(searcher: Searcher):
     only = Eq("source", "handbook")
     assert visible_where(store, where=None, principals=None) == PUBLIC
     assert visible_where(store, where=only, principals=None) == And((PUBLIC, only))
+
+
+@pytest.mark.parametrize("options", [{}, {"per_document": 1}, {"mmr": 0.5}, {"k": 2}])
+def test_what_is_protected_between_the_search_and_its_reading_is_not_returned(
+    make_searcher: Callable[..., Searcher],
+    encoder: HashingEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+):
+    plain = {"document_id": "plain", "text": "Leave is thirty days."}
+    soon_secret = {"document_id": "soon", "text": "Leave bonus, thirty days of leave."}
+    searcher = make_searcher([plain, soon_secret], indexed_with=encoder, dense=encoder)
+    store = searcher._index.store
+    assert documents(searcher.search("leave", **options)) == {"plain", "soon"}
+    search = store.search_sparse
+
+    def protecting(*args: Any, **kwargs: Any) -> list[ScoredPoint]:
+        found = search(*args, **kwargs)
+        for id_, payload in store.payloads(Eq("document_id", "soon"), limit=9).items():
+            store.set_payload({id_: {**payload, "protected": True, "access": ["group:board"]}})
+        return found
+
+    monkeypatch.setattr(store, "search_sparse", protecting)
+    assert documents(searcher.search("leave", principals=["user:x"], **options)) == {"plain"}
