@@ -1,14 +1,14 @@
 """A collection that `langchain-qdrant` filled, into a project."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from argot.document_access import Unsaid
 from argot.document_writing import DocumentWriter
 from argot.errors import SettingsError
+from argot.migrated_points import Collection, PointReader
 from argot.project import Project
 from connectors.document import Document
 from indexing.errors import StoreError
@@ -19,33 +19,8 @@ if TYPE_CHECKING:
 PAGE = 256
 """Points read at once."""
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collection:
-    """A collection as `QdrantVectorStore` lays it out."""
-
-    name: str
-    path: Path | None = None
-    """Folder of a local client; None: it is on a server."""
-
-    url: str = ""
-    """Of the server."""
-
-    api_key: str = field(default="", repr=False)
-    content_key: str = "page_content"
-    """Its ``content_payload_key``."""
-
-    metadata_key: str = "metadata"
-    """Its ``metadata_payload_key``."""
-
-    def __post_init__(self) -> None:
-        if (self.path is None) == (not self.url):
-            raise ValueError("a collection must have a `path` or a `url`, one of them")
-
-
-@dataclass(frozen=True, slots=True)
 class MigrationReport:
     """What became of the points of a collection."""
 
@@ -58,6 +33,16 @@ class MigrationReport:
     failed: Mapping[str, str]
     """Reason by point id."""
 
+    hidden: Mapping[str, int]
+    """Documents that nobody may see, by what is wrong with their access list."""
+
+    carried: Mapping[str, int]
+    """Payload fields beside text and metadata that became metadata, with how many points had them.
+    """
+
+    left_out: Mapping[str, int]
+    """Such fields that did not: the metadata have another value of the same name."""
+
 
 def migrate(
     project: Project, collection: Collection, *, tell: Callable[[int], None] = lambda _: None
@@ -68,27 +53,54 @@ def migrate(
     encoder, or found by its words where there is none. Running it again completes a run that was
     interrupted: what is there already is not encoded again. The collection is only read.
 
+    Where `collection` does not say who may see its documents, those that are there keep their
+    access lists. New ones are for everybody, and fail where others have lists.
+
     Args:
         project: The project; it may hold other documents.
-        collection: What to read.
+        collection: What to read, and who may see it.
         tell: Told now and then how many points have been read.
 
     Returns:
         What was done.
 
     Raises:
-        SettingsError: qdrant-client is not installed, or there is no such collection.
+        SettingsError: qdrant-client is not installed, there is no such collection, or a source of
+            the project is protected and nothing is said of who may see the collection.
         StoreError: the collection can't be read; what was written before stays.
         IndexLockedError: another process writes to the project.
     """
+    _check_said(project, collection)
     unreadable: dict[str, str] = {}
-    with closing(_connect(collection)) as client:
-        documents = _documents(client, collection, unreadable, tell)
-        report = DocumentWriter(project).write(documents)
-    return MigrationReport(report.written, report.kept, {**unreadable, **report.failed})
+    reader = PointReader(collection)
+    unsaid = Unsaid.OPEN if collection.says_who else Unsaid.KEEP_OR_REFUSE
+    with _opened(collection) as client:
+        points = _points(client, collection, tell)
+        documents = _documents(points, reader, unreadable)
+        report = DocumentWriter(project).write(documents, unsaid=unsaid)
+    return MigrationReport(
+        written=report.written,
+        kept=report.kept,
+        failed={**unreadable, **report.failed},
+        hidden=reader.hidden,
+        carried=reader.carried,
+        left_out=reader.left_out,
+    )
 
 
-def _connect(collection: Collection) -> "QdrantClient":
+def _check_said(project: Project, collection: Collection) -> None:
+    protected = [source.name for source in project.settings.sources if source.protected]
+    if protected and not collection.says_who:
+        raise SettingsError(
+            f"source {protected[0]!r} of this project is protected, so it must be said who may see "
+            "what is migrated\n"
+            "hint: `--access group:NAME` for all of it, `--access-key metadata.NAME` for each "
+            "document's own list, or `--access everybody`; in Python fields of `Collection`"
+        )
+
+
+@contextmanager
+def _opened(collection: Collection) -> Iterator["QdrantClient"]:
     try:
         from qdrant_client import QdrantClient
     except ImportError as exc:
@@ -106,22 +118,27 @@ def _connect(collection: Collection) -> "QdrantClient":
             client = QdrantClient(url=collection.url, api_key=key, check_compatibility=False)
         else:
             client = QdrantClient(path=str(collection.path))
-        there = [found.name for found in client.get_collections().collections]
     except Exception as exc:
         raise StoreError(f"collection {collection.name!r} can't be opened: {exc}") from exc
-    if collection.name not in there:
-        client.close()
+    with closing(client):
+        _check_there(client, collection.name)
+        yield client
+
+
+def _check_there(client: "QdrantClient", name: str) -> None:
+    try:
+        there = [found.name for found in client.get_collections().collections]
+    except Exception as exc:
+        raise StoreError(f"collection {name!r} can't be opened: {exc}") from exc
+    if name not in there:
         known = ", ".join(sorted(there)) or "none"
-        raise SettingsError(f"there is no collection {collection.name!r}; there are: {known}")
-    return client
+        raise SettingsError(f"there is no collection {name!r}; there are: {known}")
 
 
-def _documents(
-    client: "QdrantClient",
-    collection: Collection,
-    unreadable: dict[str, str],
-    tell: Callable[[int], None],
-) -> Iterator[Document]:
+def _points(
+    client: "QdrantClient", collection: Collection, tell: Callable[[int], None]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield id and payload of each point."""
     offset: Any = None
     count = 0
     while True:
@@ -131,27 +148,20 @@ def _documents(
             )
         except Exception as exc:
             raise StoreError(f"collection {collection.name!r} broke off: {exc}") from exc
-        for record in records:
-            try:
-                yield _document(str(record.id), record.payload or {}, collection)
-            except ValueError as exc:
-                unreadable[str(record.id)] = str(exc)
+        yield from ((str(record.id), record.payload or {}) for record in records)
         count += len(records)
         tell(count)
         if offset is None:
             return
 
 
-def _document(id_: str, payload: Mapping[str, Any], collection: Collection) -> Document:
-    text = payload.get(collection.content_key)
-    metadata = payload.get(collection.metadata_key)
-    if not isinstance(text, str):
-        raise ValueError(  # noqa: TRY004 - one point's misfortune
-            f"`{collection.content_key}` must be its text; got {type(text).__name__}; "
-            f"it has {', '.join(payload) or 'nothing'}"
-        )
-    if not isinstance(metadata, dict | None):
-        raise ValueError(  # noqa: TRY004
-            f"`{collection.metadata_key}` must be a mapping; got {type(metadata).__name__}"
-        )
-    return Document(id=id_, text=text, metadata=metadata or {})
+def _documents(
+    points: Iterable[tuple[str, Mapping[str, Any]]],
+    reader: PointReader,
+    unreadable: dict[str, str],
+) -> Iterator[Document]:
+    for id_, payload in points:
+        try:
+            yield reader.read(id_, payload)
+        except ValueError as exc:
+            unreadable[id_] = str(exc)

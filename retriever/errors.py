@@ -3,7 +3,7 @@
 RetrieverError
 ├── MissingPrincipalError   the index has access lists and the query names nobody   (exit code 4)
 │   └── TenantError         documents belong to tenants and the query does not name one
-├── ModeError               a mode that this index can't answer
+├── ModeError               a mode that this index can't answer                     (2)
 ├── PlanError               options that do not go together, or a stage that is not there (2)
 ├── QuestionError           a question without a word                               (2)
 ├── StageError              a reranker or expander that does not do what it must

@@ -112,10 +112,16 @@ def check_mode(mode: object) -> None:
         raise ValueError(f"`mode` must be one of {', '.join(MODES)}; got {mode!r}")
 
 
+MAX_COUNT = 10**6
+"""Engines and databases overflow far above it, and nobody reads as many hits."""
+
+
 def check_count(name: str, value: object, *, least: int) -> None:
-    """Refuse what is no whole number of at least `least`; True is no number here."""
+    """Refuse what is no whole number in [`least`, `MAX_COUNT`]; True is no number here."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"`{name}` must be a whole number >= {least}; got {value!r}")
+    if value > MAX_COUNT:
+        raise ValueError(f"`{name}` must be at most {MAX_COUNT}; got more")
 
 
 def _check_name(setting: str, value: object) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from argot.cli.filters import parse_filters
-from argot.cli.hits import hit_json
+from argot.cli.hits import hit_json, place_of
 from argot.cli.main import DONE, FAILED
-from argot.cli.output import find_project, json_option, print_json, project_option, say
+from argot.cli.output import find_project, json_option, print_json, project_option, say, show
+from argot.cli.search_options import AT_LEAST_ONE, filter_option, principals_option
 from argot.errors import SettingsError
 from retriever.answering.answering import Answer, check_question, ignore
 from retriever.answering.prompt import Source
@@ -17,18 +18,10 @@ from retriever.settings import MODES, Mode
 
 @click.command("ask")
 @click.argument("question")
-@click.option("-k", type=click.IntRange(min=1), help="Sources the model may read, at most.")
+@click.option("-k", type=AT_LEAST_ONE, help="Sources the model may read, at most.")
 @click.option("--mode", type=click.Choice(MODES), help="Search by dense, sparse (words) or hybrid.")
-@click.option(
-    "--filter",
-    "filters",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Narrow the search; repeatable.",
-)
-@click.option(
-    "--as", "principals", multiple=True, metavar="PRINCIPAL", help="Who asks: user:x, group:y."
-)
+@filter_option
+@principals_option
 @json_option
 @project_option
 def command(
@@ -69,7 +62,7 @@ def command(
     else:
         if answer.text:
             click.echo()
-        click.echo("".join(f"\n{line}" for line in cited_lines(answer)), nl=False)
+        show("".join(f"\n{line}" for line in cited_lines(answer)), newline=False)
         for line in remarks(answer):
             say(line)
     return DONE if answer.refusal is None else FAILED
@@ -77,7 +70,7 @@ def command(
 
 def stream(text: str) -> None:
     """Print a piece of an answer at once."""
-    click.echo(text, nl=False)
+    show(text, newline=False)
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -114,10 +107,11 @@ def cited_lines(answer: Answer) -> list[str]:
 
 def _describe(source: Source) -> str:
     hit = source.hit
-    place = " > ".join(dict.fromkeys([hit.title or hit.document_id, *hit.heading_path]))
     page = f", page {hit.page}" if hit.page else ""
     start, end = source.span
-    return f"[{source.number}] {place}  ({hit.document_id}{page}, characters {start} to {end})"
+    return (
+        f"[{source.number}] {place_of(hit)}  ({hit.document_id}{page}, characters {start} to {end})"
+    )
 
 
 def remarks(answer: Answer) -> list[str]:

@@ -16,6 +16,7 @@ from argot.cli.eval_stages import StageFolders, stage_options, ways_of
 from argot.cli.eval_table import Row, json_of, lines_of, missed_gates, parse_gates
 from argot.cli.main import DONE, FAILED
 from argot.cli.output import json_option, print_json, project_option, say
+from argot.cli.search_options import principals_option
 from argot.settings import EncoderChoice
 from encoder.spec import POOLINGS
 from retriever.settings import MODES, Mode
@@ -69,7 +70,7 @@ SENTENCE_METRICS = {"--sts": ("spearman",), "--tokens": ("accuracy", "f1")}
     "--per-query", type=click.Path(path_type=Path), help="Write every query's values here."
 )
 @click.option("--compare", type=Existing, help="Test against a file that --per-query wrote.")
-@click.option("--as", "principals", multiple=True, metavar="PRINCIPAL", help="Who asks.")
+@principals_option
 @json_option
 @project_option
 def command(

@@ -1,5 +1,6 @@
 """What `argot eval` prints: one encoder as lines, several as a table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,14 +115,20 @@ def parse_gates(gates: Sequence[str], metrics: Sequence[str]) -> dict[str, float
     limits: dict[str, float] = {}
     for gate in gates:
         name, _, value = gate.partition("=")
-        try:
-            limits[name] = float(value)
-        except ValueError as exc:
-            raise click.BadParameter(f"a gate must be METRIC=NUMBER; got {gate!r}") from exc
+        limits[name] = _limit(value)
+        if math.isnan(limits[name]):  # nothing is below it
+            raise click.BadParameter(f"a gate must be METRIC=NUMBER; got {gate!r}")
         if name not in metrics:
             known = ", ".join(metrics)
             raise click.BadParameter(f"{name!r} is not measured; measured: {known}")
     return limits
+
+
+def _limit(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def missed_gates(rows: Sequence[Row], limits: Mapping[str, float]) -> list[str]:

@@ -1,6 +1,7 @@
 """Filters on the command line."""
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,11 +11,15 @@ import click
 from indexing.filters import Condition
 from retriever.conditions import condition_of
 
+MAX_DIGITS = 20
 TEXT_FIELDS = ("source", "document_id", "title", "uri", "text", "heading_path")
 """Always text, even if it looks like a number."""
 
 FORMS = "FIELD=VALUE, FIELD!=VALUE, FIELD>=BOUND, FIELD~WORDS or a JSON object"
 
+_INT64 = range(-(2**63), 2**63)
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _FILTER = re.compile(r"(?P<field>[^=!<>~]+)(?P<sign>!=|>=|<=|=|>|<|~)(?P<value>.*)", re.DOTALL)
 
 
@@ -60,7 +65,7 @@ def _operation(field: str, sign: str, text: str) -> dict[str, Any]:
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        given = json.loads(text)
+        given = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError) as exc:
         raise click.BadParameter(f"a filter in braces must be JSON; got {text!r}: {exc}") from exc
     if not isinstance(given, dict) or not given:
@@ -68,18 +73,28 @@ def _json_object(text: str) -> dict[str, Any]:
     return given
 
 
+def _whole(digits: str) -> int | float:
+    """Read a whole number of JSON; one that no index can hold is infinite, and refused as such."""
+    return int(digits) if len(digits) <= MAX_DIGITS else math.copysign(math.inf, float(digits))
+
+
 def _value(field: str, text: str) -> str | int | bool:
-    """Read a value as the kind it looks like."""
+    """Read a value as the kind it looks like; a number only in the form that numbers are written.
+
+    ``01234``, ``+49``, ``1e5`` and more digits than an index can hold are texts.
+    """
     if field in TEXT_FIELDS:
         return text
     if text in ("true", "false"):
         return text == "true"
-    return int(text) if text.removeprefix("-").isdecimal() else text
+    if _WHOLE.fullmatch(text) and int(text) in _INT64:
+        return int(text)
+    return text
 
 
 def _number(text: str) -> float | str:
     """Read a bound: a number if it is one, else what may be a date."""
-    try:
-        return int(text) if text.strip().removeprefix("-").isdecimal() else float(text)
-    except ValueError:
+    given = text.strip()
+    if not _NUMBER.fullmatch(given):
         return text
+    return int(given) if _WHOLE.fullmatch(given) else float(given)

@@ -36,11 +36,10 @@ def hit_json(hit: Hit) -> dict[str, Any]:
 
 def describe(number: int, hit: Hit, *, explain: bool) -> str:
     """A hit as a person reads it."""
-    place = " > ".join(dict.fromkeys([hit.title or hit.document_id, *hit.heading_path]))
     page = f", page {hit.page}" if hit.page else ""
     index = f"{hit.index}: " if hit.index else ""
     lines = [
-        f"{number}. {place}  ({index}{hit.document_id}{page})  {hit.score:.4f}",
+        f"{number}. {place_of(hit)}  ({index}{hit.document_id}{page})  {hit.score:.4f}",
         *(f"   … {_short(passage.text)}" for passage in hit.before),
         f"   {_short(hit.text)}",
         *(f"   … {_short(passage.text)}" for passage in hit.after),
@@ -50,6 +49,12 @@ def describe(number: int, hit: Hit, *, explain: bool) -> str:
     if explain:
         lines += [f"   {line}" for line in why(hit)]
     return "\n".join(lines)
+
+
+def place_of(hit: Hit) -> str:
+    """Say in one line where a hit stands."""
+    place = " > ".join(dict.fromkeys([hit.title or hit.document_id, *hit.heading_path]))
+    return " ".join(place.split())
 
 
 def why(hit: Hit) -> list[str]:

@@ -15,6 +15,7 @@ from argot.cli.output import (
     project_option,
     say,
 )
+from argot.cli.search_options import principals_option
 
 if TYPE_CHECKING:
     from argot.index.gate import Verdict
@@ -32,7 +33,7 @@ Existing = click.Path(exists=True, path_type=Path)
 )
 @click.option("--split", default="test", show_default=True, help="Of that folder's qrels.")
 @click.option("--no-gate", is_flag=True, help="Switch without measuring.")
-@click.option("--as", "principals", multiple=True, metavar="PRINCIPAL", help="Who asks.")
+@principals_option
 @json_option
 @project_option
 def command(

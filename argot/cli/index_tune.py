@@ -14,6 +14,7 @@ from argot.cli.output import (
     project_option,
     say,
 )
+from argot.cli.search_options import not_nan
 
 Existing = click.Path(exists=True, path_type=Path)
 
@@ -28,6 +29,7 @@ Existing = click.Path(exists=True, path_type=Path)
 @click.option(
     "--keep",
     type=click.FloatRange(min=0, max=1, min_open=True),
+    callback=not_nan,
     default=0.99,
     show_default=True,
     help="Share of the whole vectors' nDCG@10 that the chosen ones must keep.",

@@ -15,6 +15,7 @@ from argot.cli.output import (
     project_option,
     say,
 )
+from argot.cli.search_options import not_nan
 from argot.ingest_progress import IngestProgress
 from indexing.sync.report import SyncReport
 
@@ -29,6 +30,7 @@ SHOWN_FAILURES = 10
 @click.option(
     "--max-delete-fraction",
     type=click.FloatRange(0, 1),
+    callback=not_nan,
     help="Refuse to remove a larger share of a source.",
 )
 @json_option

@@ -13,6 +13,7 @@ import click
 from adapters_training.errors import TrainingError, TrainingInterruptedError
 from argot import __version__
 from argot.cli.talk import set_up
+from argot.cli.visible import visible
 from argot.errors import ArgotError, NoProjectError
 from connectors.errors import ConnectorError
 from encoder.errors import EncoderError
@@ -23,7 +24,13 @@ from indexing.errors import (
     LiveIndexError,
     WrongEncoderError,
 )
-from retriever.errors import MissingPrincipalError, PlanError, QuestionError, RetrieverError
+from retriever.errors import (
+    MissingPrincipalError,
+    ModeError,
+    PlanError,
+    QuestionError,
+    RetrieverError,
+)
 
 DONE, FAILED, USAGE, PARTLY, REFUSED, LOCKED, NO_PROJECT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 10, 130
 
@@ -48,7 +55,7 @@ EXIT_CODES = (
     (NoProjectError, NO_PROJECT),
     (IndexLockedError, LOCKED),
     ((WrongEncoderError, DeleteGuardError, LiveIndexError, MissingPrincipalError), REFUSED),
-    ((ArgotError, PlanError, QuestionError), USAGE),
+    ((ArgotError, ModeError, PlanError, QuestionError), USAGE),
     ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
     (OSError, FAILED),
 )
@@ -121,7 +128,7 @@ def run(arguments: list[str]) -> int:
         known = exit_code(error)
         if known is None:
             raise
-        click.echo(f"error: {error}", err=True)
+        click.echo(visible(f"error: {error}"), err=True)
         return known
     return code if isinstance(code, int) else DONE
 

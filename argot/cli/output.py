@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from argot.cli.visible import visible
 from argot.project import Project
 
 SCHEMA_VERSION = 1
@@ -42,9 +43,14 @@ def find_project(folder: Path | None) -> Project:
     return Project.open(here)
 
 
+def show(text: str, *, newline: bool = True) -> None:
+    """Show a person what was asked for, on stdout."""
+    click.echo(visible(text), nl=newline)
+
+
 def say(text: str) -> None:
     """Talk on stderr."""
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)
 
 
 class ProgressLine:
@@ -63,7 +69,7 @@ class ProgressLine:
     def show(self, text: str) -> None:
         """Show where the work stands."""
         if self._status is not None:
-            self._status.update(escape(text))
+            self._status.update(escape(visible(text)))
         elif monotonic() - self._shown >= LINE_EVERY_SECONDS:
             self._shown = monotonic()
             say(text)

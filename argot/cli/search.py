@@ -7,13 +7,17 @@ import click
 
 from argot.cli.filters import parse_filters
 from argot.cli.hits import describe, hit_json
-from argot.cli.output import find_project, json_option, print_json, say
+from argot.cli.output import find_project, json_option, print_json, say, show
+from argot.cli.search_options import (
+    AT_LEAST_ONE,
+    COUNT,
+    filter_option,
+    not_nan,
+    principals_option,
+)
 from argot.federated import FederatedSearch, search_together
 from argot.searching import OpenSearch
 from retriever.settings import MODES
-
-COUNT = click.IntRange(min=0)
-AT_LEAST_ONE = click.IntRange(min=1)
 
 
 @click.command("search")
@@ -21,17 +25,8 @@ AT_LEAST_ONE = click.IntRange(min=1)
 @click.option("-k", type=AT_LEAST_ONE, help="Number of hits; of documents with --per-document.")
 @click.option("--mode", type=click.Choice(MODES), help="dense, sparse (no model) or hybrid.")
 @click.option("--depth", type=AT_LEAST_ONE, help="Candidates of each side before fusion.")
-@click.option(
-    "--filter",
-    "filters",
-    multiple=True,
-    metavar="FILTER",
-    help="Narrow the search; repeatable. FIELD=VALUE, FIELD!=VALUE, FIELD>=NUMBER-OR-DATE (also "
-    "> <= <), FIELD~WORDS, or JSON with and, or, not.",
-)
-@click.option(
-    "--as", "principals", multiple=True, metavar="PRINCIPAL", help="Who asks: user:x, group:y."
-)
+@filter_option
+@principals_option
 @click.option(
     "--rescore/--no-rescore",
     default=None,
@@ -39,9 +34,17 @@ AT_LEAST_ONE = click.IntRange(min=1)
 )
 @click.option("--rerank", metavar="NAME", help="Rerank the best candidates; none: do not.")
 @click.option("--expand", metavar="NAME", help="Widen the query first; none: do not.")
-@click.option("--min-score", type=float, help="Leave out worse hits; not with reciprocal ranks.")
 @click.option(
-    "--mmr", type=click.FloatRange(0, 1), help="1: by relevance alone; 0: by difference alone."
+    "--min-score",
+    type=float,
+    callback=not_nan,
+    help="Leave out hits with a lower cosine; in mode dense, with rescoring and without --expand.",
+)
+@click.option(
+    "--mmr",
+    type=click.FloatRange(0, 1),
+    callback=not_nan,
+    help="1: by relevance alone; 0: by difference alone. Needs vectors.",
 )
 @click.option("--per-document", type=COUNT, help="Group by document: hits of each, at most.")
 @click.option("--neighbours", type=COUNT, help="Chunks before and after each hit to show.")
@@ -79,7 +82,7 @@ def command(
     if not hits:
         say("nothing found")
     for number, hit in enumerate(hits, start=1):
-        click.echo(describe(number, hit, explain=explain))
+        show(describe(number, hit, explain=explain))
 
 
 def _open(folders: tuple[Path, ...], options: dict[str, Any]) -> OpenSearch | FederatedSearch:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from argot.cli.output import find_project, json_option, print_json, project_option
+from argot.cli.output import find_project, json_option, print_json, project_option, show
 from argot.status import Status
 
 
@@ -19,7 +19,7 @@ def command(*, as_json: bool, folder: Path | None) -> None:
     if as_json:
         print_json(status.to_json())
     else:
-        click.echo(describe(status))
+        show(describe(status))
 
 
 def describe(status: Status) -> str:

@@ -15,6 +15,7 @@ from argot.cli.output import (
     project_option,
     say,
 )
+from argot.cli.search_options import principals_option
 from argot.errors import SettingsError
 from retriever.errors import JudgementsError
 from retriever.evaluation.judgements import Judgements, read_judgements
@@ -39,9 +40,7 @@ CHANCE = 0.05
     "--beir", type=Existing, help="Folder with queries.jsonl and qrels, in place of the first two."
 )
 @click.option("--split", default="train", show_default=True, help="Of that folder's qrels.")
-@click.option(
-    "--as", "principals", multiple=True, metavar="PRINCIPAL", help="Who asks: user:x, group:y."
-)
+@principals_option
 @click.option("--dry-run", is_flag=True, help="Write no settings.")
 @click.option(
     "--plot",
@@ -65,8 +64,8 @@ def command(
 ) -> int:
     """Find how the rankings by words and by vectors are best fused.
 
-    Tries depths, fusion methods, their constant and weights on judged queries, and the depth of
-    reranking where a reranker is configured; each query is searched once. Measures the best on
+    Tries depths, fusion methods, their constant and weights on judged queries, and the depth and
+    weight of reranking where a reranker is configured; each query is searched once. Measures the best on
     held-out queries and, where it is better than the present settings there, writes it into
     [search] of argot.toml.
     """

@@ -12,7 +12,7 @@ from argot.evaluation.searches import SEED
 from argot.project import Project
 from argot.settings import FILE
 from argot.settings_edit import edit_table
-from argot.tuning.search_trial import Tried, best, try_fusions, try_rerank_depths
+from argot.tuning.search_trial import Tried, best, try_fusions, try_reranking
 from argot.tuning.searches import read_reranked, search_sides
 from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
 from retriever.evaluation.judgements import Judgements
@@ -22,7 +22,10 @@ from retriever.settings import OFF, SearchSettings
 
 METRICS = ("ndcg@10", "recall@10", "mrr@10")
 
-TUNED = ("mode", "depth", "fusion", "rrf_k", "dense_weight", "sparse_weight", "rerank_depth")
+TUNED = (
+    *("mode", "depth", "fusion", "rrf_k", "dense_weight", "sparse_weight"),
+    *("rerank_depth", "rerank_weight"),
+)
 """What tuning may change in ``[search]``."""
 
 
@@ -34,7 +37,7 @@ class Tuning:
     """The present settings first, then words alone, then vectors alone."""
 
     reranked: Sequence[Tried]
-    """Depths of reranking that were tried; none without a reranker."""
+    """Depths and weights of reranking that were tried; none without a reranker."""
 
     queries: int
     """That the choice was made by."""
@@ -64,7 +67,7 @@ def tune_search(
     principals: Sequence[str] | None = None,
     progress: Callable[[str], None],
 ) -> Tuning:
-    """Choose depth, fusion, weights and rerank depth on one set of queries, measure on another.
+    """Choose depth, fusion, weights and reranking on one set of queries, measure on another.
 
     Each query is searched once on each side, at the greatest depth; every fusion is computed from
     that. What widens queries or diversifies hits is left out while choosing, not while measuring.
@@ -96,7 +99,7 @@ def tune_search(
         chosen, reranked = best(tried).settings, []
         if chosen.rerank != OFF:
             progress(f"reranking with {chosen.rerank}")
-            reranked = try_rerank_depths(
+            reranked = try_reranking(
                 chosen, read_reranked(searcher, train, chosen, principals=principals), train
             )
             chosen = best(reranked).settings

@@ -17,7 +17,11 @@ HEAD = ("metric", "present (95 % interval)", "chosen (95 % interval)", "differen
 
 def described(settings: SearchSettings) -> str:
     """Say in a few words what was tuned."""
-    reranked = f", reranked {settings.rerank_depth}" if settings.rerank != OFF else ""
+    reranked = (
+        f", reranked {settings.rerank_depth}, weight {settings.rerank_weight:g}"
+        if settings.rerank != OFF
+        else ""
+    )
     if settings.mode != "hybrid":
         return f"{settings.mode}, depth {settings.depth}{reranked}"
     fusion = f"rrf k={settings.rrf_k}" if settings.fusion == "rrf" else settings.fusion

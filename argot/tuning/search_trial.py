@@ -7,6 +7,7 @@ from statistics import fmean
 from retriever.candidates import fuse
 from retriever.evaluation.judgements import Judgements
 from retriever.evaluation.metrics import parse_metric, trec_order
+from retriever.reranking import blended
 from retriever.settings import FUSIONS, SearchSettings
 
 TARGET = "ndcg@10"
@@ -14,6 +15,7 @@ DEPTHS = (20, 50, 100, 200)
 RRF_K = (5, 20, 60)
 DENSE_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 RERANK_DEPTHS = (10, 20, 50, 100)
+RERANK_WEIGHTS = (1.0, 0.7, 0.5, 0.3, 0.15)
 
 Scored = Sequence[tuple[str, float]]
 """Ids of chunks with their scores, best first."""
@@ -33,8 +35,10 @@ class Found:
 class Reranked:
     """The first chunks of one query as the fusion ordered them, with what a reranker says."""
 
-    fused: Sequence[str]
+    fused: Scored
     scores: Mapping[str, float]
+    """Of the reranker."""
+
     documents: Mapping[str, str]
 
 
@@ -84,27 +88,36 @@ def try_fusions(
     return tried + [_tried(settings, found, judgements) for settings in deeper]
 
 
-def try_rerank_depths(
+def try_reranking(
     chosen: SearchSettings, read: Mapping[str, Reranked], judgements: Judgements
 ) -> list[Tried]:
-    """Try how many of the first chunks a reranker should order anew.
+    """Try how many of the first chunks a reranker should order anew, and how much it counts.
+
+    It reads at least all `k` hits.
 
     Args:
         chosen: Settings with a reranker.
         read: By query id.
         judgements: Of those queries, among others.
+
+    Returns:
+        At least one; where `k` is above all depths, reranking stays as it is.
     """
-    depths = [depth for depth in RERANK_DEPTHS if depth >= chosen.k]
+    depths = [depth for depth in RERANK_DEPTHS if depth >= chosen.k] or [chosen.rerank_depth]
     measure = parse_metric(TARGET)
     return [
         Tried(
-            replace(chosen, rerank_depth=depth),
+            replace(chosen, rerank_depth=depth, rerank_weight=weight),
             fmean(
-                measure(reordered(one, depth=depth), judgements.grades[id_])
+                measure(
+                    reordered(one, depth=max(depth, chosen.k), weight=weight),
+                    judgements.grades[id_],
+                )
                 for id_, one in read.items()
             ),
         )
         for depth in depths
+        for weight in RERANK_WEIGHTS
     ]
 
 
@@ -129,10 +142,24 @@ def documents(found: Found, settings: SearchSettings) -> list[str]:
     return trec_order(list(scores.items()))
 
 
-def reordered(read: Reranked, *, depth: int) -> list[str]:
-    """Rank documents, the first `depth` chunks ordered by the reranker."""
-    first = sorted(read.fused[:depth], key=lambda id_: (-read.scores[id_], id_))
-    return list(dict.fromkeys(read.documents[id_] for id_ in (*first, *read.fused[depth:])))
+def reordered(read: Reranked, *, depth: int, weight: float) -> list[str]:
+    """Rank documents, the first `depth` chunks with the reranker's help, as a measure ranks them.
+
+    Args:
+        read: Of one query.
+        depth: Chunks that are reranked.
+        weight: Of the reranker; see `blended`.
+    """
+    first, rest = read.fused[:depth], read.fused[depth:]
+    given = [read.scores[id_] for id_, _ in first]
+    best_of: dict[str, float] = {}
+    for (id_, _), score in zip(
+        first, blended([score for _, score in first], given, weight=weight), strict=True
+    ):
+        document = read.documents[id_]
+        best_of[document] = max(score, best_of.get(document, score))
+    ranked = trec_order(list(best_of.items()))
+    return list(dict.fromkeys([*ranked, *(read.documents[id_] for id_, _ in rest)]))
 
 
 def _tried(settings: SearchSettings, found: Mapping[str, Found], judgements: Judgements) -> Tried:

@@ -85,10 +85,21 @@ def read_reranked(
 
 def _reranked(hits: Sequence[Hit]) -> Reranked:
     return Reranked(
-        fused=[hit.id for hit in sorted(hits, key=lambda hit: hit.explanation["rerank"]["before"])],
+        fused=[(hit.id, _before(hit)) for hit in sorted(hits, key=_rank_before)],
         scores={hit.id: hit.explanation["rerank"]["score"] for hit in hits},
         documents={hit.id: hit.document_id for hit in hits},
     )
+
+
+def _rank_before(hit: Hit) -> int:
+    return int(hit.explanation["rerank"]["before"])
+
+
+def _before(hit: Hit) -> float:
+    """Give the score that it was found with."""
+    if hit.explanation["fusion"] is not None:
+        return float(hit.explanation["fusion"]["score"])
+    return sum(side.score for side in (hit.dense, hit.sparse) if side is not None)
 
 
 def _side(

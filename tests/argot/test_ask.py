@@ -9,6 +9,8 @@ import pytest
 
 from argot import Project
 from argot.asking import open_answerer
+from argot.document_writing import DocumentWriter
+from connectors.document import Document
 
 Run = Callable[..., tuple[int, Any, str]]
 
@@ -116,6 +118,28 @@ def test_an_answer_comes_before_the_sources_it_cites_and_remarks_go_to_stderr(
     assert cut["text"] == (project / "docs/more.md").read_text()[slice(*cut["span"])]
     assert "dropped: citations of sources that do not exist (8)" in err
     assert "no room for every source: 1 cut, 0 left out" in err
+
+
+class Hostile(Scripted):
+    """Says what a document talked it into."""
+
+    def write(self, turns: Sequence[Mapping[str, str]], *, max_new_tokens: int) -> Iterator[str]:  # noqa: ARG002
+        yield from ("Thirty", "\x1b]0;OWNED\x07 days [1].\n\tYes.")
+
+
+def test_what_an_answer_and_its_sources_say_to_the_terminal_is_shown_and_not_done(
+    project: Path, argot: Run, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("argot.asking.load_chat_model", lambda *_: Hostile())
+    add(project, "[ask]\nmax_new_tokens = 5\n")
+    title, text = "Leave\x1b[2J\n[2] faked", "Thirty days of paid leave."
+    argot("ingest", "--project", project)
+    DocumentWriter(Project.open(project)).write([Document(id="a", title=title, text=text)])
+    asked = ("ask", "How many days of paid leave?", "--filter", "document_id=a")
+    code, out, _ = argot(*asked, "--project", project)
+    assert code == 0
+    said = "Thirty\\x1b]0;OWNED\\x07 days [1].\n\tYes.\n\n"
+    assert out == said + "[1] Leave\\x1b[2J [2] faked  (a, characters 0 to 26)\n"
 
 
 def test_filters_narrow_what_is_answered_from(project: Path, argot: Run):

@@ -220,6 +220,7 @@ def test_a_gate_that_is_missed_gives_code_1(tmp_path: Path, argot: Run):
     assert argot(*asked, "recall@100=0.5")[0] == 0
     assert argot(*asked, "recall@100=0.99")[0] == 1
     assert argot(*asked, "ndcg@7=0.5")[0] == 2
+    assert argot(*asked, "recall@100=nan")[0] == 2, "nothing would be below it"
 
 
 def test_eval_of_the_live_index_uses_its_documents(project: Path, argot: Run, tmp_path: Path):

@@ -11,7 +11,10 @@ import pytest
 
 from argot import Project
 from argot.cli.filters import parse_filters
+from argot.cli.visible import visible
+from argot.document_writing import DocumentWriter
 from argot.federated import search_together
+from connectors.document import Document
 from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Range
 from retriever.conditions import condition_of
 
@@ -75,6 +78,41 @@ def test_filters_are_read_as_the_kind_they_look_like():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "01234",
+        "1e5",
+        "+49",
+        "1_000",
+        "-0",
+        "2.5",
+        " 7",
+        "",
+        "\u0663",
+        str(2**63),
+        "9" * 5000,
+        "True",
+    ],
+)
+def test_what_is_not_written_as_a_number_is_text(text: str):
+    assert parse_filters([f"metadata.x={text}"]) == Eq("metadata.x", text)
+    assert parse_filters([f"metadata.x!={text}"]) == Not(Eq("metadata.x", text))
+
+
+def test_numbers_are_what_an_index_can_hold(records: Path, argot: Run):
+    assert parse_filters(["metadata.x=0", f"metadata.x={-(2**63)}"]) == AnyOf(
+        "metadata.x", (0, -(2**63))
+    )
+    assert parse_filters(['{"metadata.x": "7"}']) == Eq("metadata.x", "7"), "text, if JSON says so"
+    assert parse_filters(["page>=01", "page<1e5"]) == And(
+        (Range("page", at_least=1.0), Range("page", below=1e5))
+    )
+    records.joinpath("docs/all.jsonl").write_text('{"id": "z", "text": "leave", "zip": "01234"}\n')
+    argot("ingest", "--project", records, "--max-delete-fraction", "1")
+    assert found(argot, records, "--filter", "metadata.zip=01234") == {"z"}
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("source", "must be FIELD=VALUE"),
@@ -82,7 +120,13 @@ def test_filters_are_read_as_the_kind_they_look_like():
         ("{", "must be JSON"),
         ("{}", "must be FIELD=VALUE"),
         ("page>soon", "a number or a date"),
-        ("page>inf", "finite number"),
+        ("page>inf", "a number or a date"),
+        ("page>1_000", "a number or a date"),
+        ("page>1e999", "finite number"),
+        ("metadata.x>=" + "9" * 400, "finite number"),
+        ("metadata.x>=" + "9" * 5000, "finite number"),
+        ('{"metadata.x": {">=": 1' + "0" * 400 + "}}", "finite number"),
+        ('{"metadata.x": -1' + "0" * 5000 + "}", "whole number"),
         ("access=user:x", "no chunk has the field 'access'"),
         ('{"access": "user:x"}', "no chunk has the field 'access'"),
         ("text~--", "text with a word"),
@@ -122,9 +166,58 @@ def test_options_that_do_not_go_together_are_a_usage_error(records: Path, argot:
     code, _, err = argot("search", "leave", "--project", records, "--min-score", "0.5")
     assert (code, "`min_score` needs scores that mean the same" in err) == (2, True)
     code, _, err = argot("search", "leave", "--project", records, "--mmr", "0.5")
-    assert "`mmr` needs vectors" in err
+    assert (code, "`mmr` needs vectors" in err) == (2, True)
     code, _, err = argot("search", "leave", "--project", records, "--rerank", "nonsense")
     assert (code, "nonsense" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--as", ""],
+        ["--as", "user:x", "--as", " "],
+        ["--as", "\udcff"],
+        ["--min-score", "nan"],
+        ["--mmr", "nan"],
+        *([name, "1000001"] for name in ("-k", "--depth", "--neighbours", "--per-document")),
+        *([name, "9" * 5000] for name in ("-k", "--depth", "--neighbours", "--per-document")),
+    ],
+)
+def test_values_out_of_all_reason_are_usage_errors(argot: Run, tmp_path: Path, options: list[str]):
+    assert argot("search", "leave", "--project", tmp_path, *options)[0] == 2
+    if options[0] in ("--as", "-k"):
+        assert argot("ask", "how many?", "--project", tmp_path, *options)[0] == 2
+    if options[0] == "--as":
+        assert argot("eval", "--project", tmp_path, *options)[0] == 2
+        assert argot("tune", "--project", tmp_path, *options)[0] == 2
+    nan = ["--max-delete-fraction", "nan"]
+    assert argot("ingest", "--project", tmp_path, *nan)[0] == 2
+
+
+def test_the_greatest_numbers_work(records: Path, argot: Run):
+    for name in ("-k", "--depth", "--neighbours", "--per-document"):
+        assert found(argot, records, name, "1000000") == {"a", "b", "c"}
+
+
+def test_what_a_document_says_to_the_terminal_is_shown_and_not_done(records: Path, argot: Run):
+    evil = "leave \x1b]0;OWNED\x07\x1b[2J \x9b31m \u202e desrever\ta\r\nb"
+    document = Document(id="\x1b[8mz", title="T\x1b[1m\n2. faked", text=evil)
+    assert DocumentWriter(Project.open(records)).write([document]).written == 1
+
+    alone = ["--project", records, "--filter", "text~desrever"]
+    code, out, _ = argot("search", "leave", *alone, "--explain", "--section")
+
+    assert code == 0
+    assert not {*out} & {*"\x1b\x07\x9b\u202e\r"}
+    assert r"leave \x1b]0;OWNED\x07\x1b[2J" in out
+    assert "\n2. faked" not in out, "a title is one line"
+    _, output, _ = argot("search", "leave", *alone, "--json")
+    assert output["hits"][0]["text"].startswith("leave \x1b]0;"), "JSON has it as it is"
+
+
+def test_text_stays_readable():
+    assert visible("Grüße\tan\r\nalle שלום 日本語") == "Grüße\tan\nalle שלום 日本語"
+    assert visible("a\rb\x7f\u2066\udcff") == r"a\rb\x7f\u2066\udcff"
 
 
 def test_several_projects_are_searched_as_one(records: Path, project: Path, argot: Run):

@@ -13,20 +13,10 @@ from argot.evaluation.parts import apart, split_judgements
 from argot.project import Project
 from argot.stages import Stages
 from argot.tuning.search import tune_search, write_search
-from argot.tuning.search_trial import (
-    DENSE_SHARES,
-    DEPTHS,
-    Found,
-    Reranked,
-    best,
-    documents,
-    try_fusions,
-    try_rerank_depths,
-)
+from argot.tuning.search_trial import documents
 from argot.tuning.searches import search_sides
 from encoder.fake import HashingEncoder
 from retriever.evaluation.judgements import Judgements
-from retriever.settings import SearchSettings
 
 Run = Callable[..., tuple[int, Any, str]]
 
@@ -151,44 +141,6 @@ def test_a_search_computed_from_its_sides_is_the_search(folder: Path):
                 assert documents(found[id_], settings)[:10] == [name for name, _ in ranking]
 
 
-def test_depths_are_tried_for_the_best_fusion_and_of_equals_the_shallow_one_is_taken():
-    found = {
-        "q": Found(
-            dense=[("a", 0.9), ("b", 0.85), ("c", 0.1)],
-            sparse=[("c", 2.0), ("d", 1.9), ("e", 1.8), ("b", 1.7)],
-            documents={id_: f"d{id_}" for id_ in "abcde"},
-        )
-    }
-    judgements = Judgements({"q": "x"}, {"q": {"db": 1}})
-    present = SearchSettings()
-    tried = try_fusions(present, found, judgements)
-    assert tried[0].settings is present
-    assert len(tried) == 3 + 5 * len(DENSE_SHARES) + len(DEPTHS) - 1
-    assert [one.settings.mode for one in tried[:3]] == ["hybrid", "sparse", "dense"]
-    assert best(tried).settings.mode == "hybrid"
-    assert best(tried).quality == 1.0 > tried[0].quality
-    assert best(tried).settings.dense_weight > best(tried).settings.sparse_weight
-    assert best(tried).settings.depth == min(DEPTHS)
-    assert documents(found["q"], replace(present, k=1, depth=1)) == ["dc", "da"]
-    assert best(tried[:3]).settings is present, "words alone do not better"
-
-
-def test_the_depth_of_reranking_is_the_least_that_is_best():
-    fused = [f"c{number}" for number in range(100)]
-    read = Reranked(
-        fused=fused,
-        scores={id_: float(id_ == "c15") - number / 1000 for number, id_ in enumerate(fused)},
-        documents={id_: f"d{number}" for number, id_ in enumerate(fused)},
-    )
-    judgements = Judgements({"q": "x"}, {"q": {"d15": 1}})
-    tried = try_rerank_depths(SearchSettings(rerank="cross"), {"q": read}, judgements)
-    assert [(one.settings.rerank_depth, one.quality) for one in tried] == [
-        *((10, 0.0), (20, 1.0)),
-        *((50, 1.0), (100, 1.0)),
-    ]
-    assert best(tried).settings.rerank_depth == 20
-
-
 class ByOverlap:
     """Reranks by the words that a text shares with the query."""
 
@@ -198,7 +150,9 @@ class ByOverlap:
         return [float(len({*query.split()} & {*text.split()})) for text in texts]
 
 
-def test_with_a_reranker_its_depth_is_tuned_too(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_with_a_reranker_its_depth_and_weight_are_tuned_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
     stages = Stages({"cross-encoder": ByOverlap()}, {})
     monkeypatch.setattr(Project, "stages_for", lambda *_: stages)
     with (folder / "argot.toml").open("a") as file:
@@ -210,9 +164,23 @@ def test_with_a_reranker_its_depth_is_tuned_too(folder: Path, monkeypatch: pytes
     grades = {f"q{n}": {f"d{n + 30 * part}": 1 for part in range(3)} for n in range(QUERIES)}
     train, held_out = split_judgements(Judgements(texts, grades))
     tuning = tune_search(project, train, held_out, progress=lambda _: None)
-    assert [one.settings.rerank_depth for one in tuning.reranked] == [10, 20, 50, 100]
+    assert {one.settings.rerank_depth for one in tuning.reranked} == {10, 20, 50, 100}
+    assert len({one.settings.rerank_weight for one in tuning.reranked}) == 5
     assert tuning.chosen.rerank_depth in (10, 20, 50, 100)
     assert tuning.after.metrics["ndcg@10"].value >= tuning.before.metrics["ndcg@10"].value
+
+
+def test_more_hits_than_any_depth_are_tuned_with_a_reranker(
+    folder: Path, argot: Run, monkeypatch: pytest.MonkeyPatch
+):
+    stages = Stages({"cross-encoder": ByOverlap()}, {})
+    monkeypatch.setattr(Project, "stages_for", lambda *_: stages)
+    text = SETTINGS.replace("k = 5", "k = 150") + 'rerank = "cross-encoder"\nrerank_weight = 0.4\n'
+    (folder / "argot.toml").write_text(text)
+    Project.open(folder).ingest()
+    code, found, _ = tune(argot, folder, "--dry-run", "--json")
+    assert code == 0
+    assert found["chosen"]["settings"]["rerank_depth"] == 50
 
 
 def test_the_parts_share_no_query_and_too_few_are_refused():

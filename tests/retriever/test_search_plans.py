@@ -13,6 +13,7 @@ from retriever.errors import ModeError, PlanError, StageError
 from retriever.reranking import blended
 from retriever.results import Hit, Passage, joined_text
 from retriever.search import Searcher
+from retriever.settings import SearchSettings
 from retriever.stages import Expansion
 
 MakeSearcher = Callable[..., Searcher]
@@ -103,6 +104,13 @@ def test_depth_is_chosen_per_query(searcher: Searcher):
     assert deep == searcher.search(QUERY, k=1)[0]
     with pytest.raises(ValueError, match="`depth` must be a whole number >= 1; got 0"):
         searcher.search(QUERY, depth=0)
+
+
+@pytest.mark.parametrize("name", ["k", "depth", "rerank_depth", "rrf_k", "neighbours"])
+def test_counts_beyond_all_reason_are_refused_before_an_engine_overflows(name: str):
+    with pytest.raises(ValueError, match=f"`{name}` must be at most 1000000"):
+        SearchSettings(**{name: 10**400})
+    assert getattr(SearchSettings(**{name: 10**6}), name) == 10**6
 
 
 def test_an_unknown_option_is_refused_and_none_means_the_setting(searcher: Searcher):
