@@ -4,13 +4,21 @@ They are a source of their own beside those of argot.toml, which no sync reads a
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 
 from argot.carrying import batches_of, point_writer, recipe_of
+from argot.document_access import (
+    Unsaid,
+    WriteRules,
+    check_deletes_for,
+    check_tenant,
+    protection_of,
+)
+from argot.errors import DocumentRefusedError
 from argot.ingestion import INGESTION, check_catalog
 from argot.project import Project
 from argot.settings import HANDED_OVER
@@ -25,7 +33,7 @@ from indexing.chunks.chunking import Chunk
 from indexing.errors import IndexLockedError
 from indexing.files.lock import hold_lock
 from indexing.identity import DocumentHashes, document_hashes
-from indexing.plan import Action, decide
+from indexing.plan import Action, KnownDocument, decide
 from indexing.records import IndexedDocument
 from indexing.sync.batch import Batches
 from indexing.sync.target import Target
@@ -34,6 +42,9 @@ from indexing.versions.collection import OpenIndex
 from indexing.versions.description import live_version
 
 SOURCE = HANDED_OVER
+
+PUBLIC_HASH = document_hashes(Document(id="", text=""), protected=False).access
+"""Of every document without an access list."""
 
 SAMPLE = 256
 """Documents from which a new index measures the length of texts, at most."""
@@ -52,6 +63,14 @@ class WriteReport:
     failed: dict[str, str] = field(default_factory=dict)
     """Reason by id; all others are stored."""
 
+    refused: set[str] = field(default_factory=set)
+    """Those of the failed ones that may not be written as they are."""
+
+    def refuse(self, document_id: str, reason: str) -> None:
+        """Note a document that may not be written."""
+        self.failed[document_id] = reason
+        self.refused.add(document_id)
+
 
 @dataclass(frozen=True, slots=True)
 class _Session:
@@ -60,6 +79,8 @@ class _Session:
     target: Target
     records: SourceRecords
     writer: PointWriter
+    read: Callable[[str], IndexedDocument | None]
+    """What is stored under an id."""
 
 
 class DocumentWriter:
@@ -73,38 +94,77 @@ class DocumentWriter:
         self._project = project
         self._turn = threading.Lock()
 
-    def write(self, documents: Iterable[Document]) -> WriteReport:
+    def write(
+        self,
+        documents: Iterable[Document],
+        *,
+        unsaid: Unsaid = Unsaid.KEEP_OR_OPEN,
+        tenant: str | None = None,
+    ) -> WriteReport:
         """Write documents in the place of those with the same ids; of one id, the last counts.
 
         A text beyond what the encoder reads is found by its beginning, and by all of its words.
 
+        Args:
+            documents: With ``tenant_field`` in [access], each must name its tenant.
+            unsaid: What becomes of those without an access list.
+            tenant: Whose documents all of them must be; None: each its own's.
+
+        Returns:
+            What was done. A document is refused that names no tenant or another one, or has the id
+            of one that belongs to another tenant.
+
         Raises:
             IndexLockedError: another process writes to the index.
             WrongEncoderError: the index was built with another encoder.
+            TenantError: a tenant is named where there are none.
         """
+        check_tenant(tenant, field=self._tenant_field)
         rest = iter(documents)
         first = list(islice(rest, SAMPLE))
         report = WriteReport()
         if first:
             with self._session(first) as session:
-                _write_all(chain(first, rest), session, report)
+                store = session.target.store
+                rules = WriteRules(
+                    unsaid=unsaid,
+                    are_protected=protection_of(store),
+                    tenant_field=self._tenant_field,
+                    tenant=tenant,
+                )
+                _write_all(chain(first, rest), session, report, rules=rules)
                 if report.written:
-                    session.target.store.optimize()
+                    store.optimize()
         return report
 
-    def remove(self, ids: Sequence[str]) -> list[str]:
+    def remove(self, ids: Sequence[str], *, tenant: str | None = None) -> list[str]:
         """Remove documents; an id that is not there is no error.
+
+        Args:
+            ids: As they were put in.
+            tenant: Whose they are, needed with ``tenant_field`` in [access]; those of others are
+                not there.
 
         Returns:
             The ids that were there, in the order given.
+
+        Raises:
+            IndexLockedError: another process writes to the index.
+            TenantError: no tenant is named where there are tenants, or one where there are none.
         """
+        check_deletes_for(tenant, field=self._tenant_field)
         if not ids or live_version(self._project.paths.indexes) is None:
             return []
+        rules = WriteRules(tenant_field=self._tenant_field, tenant=tenant)
         with self._session(()) as session:
-            there = [id_ for id_ in dict.fromkeys(ids) if session.records.find(id_) is not None]
+            there = [id_ for id_ in dict.fromkeys(ids) if _is_there(id_, session, rules)]
             session.records.remove(there)
             session.writer.sweep()
         return there
+
+    @property
+    def _tenant_field(self) -> str:
+        return self._project.settings.access.tenant_field
 
     @contextmanager
     def _session(self, sample: Sequence[Document]) -> Iterator[_Session]:
@@ -124,7 +184,8 @@ class DocumentWriter:
             lease = opened.enter_context(_taken(catalog, version)) if shared else None
             records = catalog.source(SOURCE, version=version, lease=lease)
             target = target_of(index, dense)
-            yield _Session(target, records, point_writer(target, records))
+            read = partial(catalog.indexed_document, source=SOURCE, version=version)
+            yield _Session(target, records, point_writer(target, records), read)
 
     def _open(self, sample: Sequence[Document], dense: DenseEncoder | None) -> OpenIndex:
         sources: list[Connector] = [_Given(sample)]
@@ -159,15 +220,30 @@ def _taken(catalog: Catalog, version: str) -> Lease:
     return lease
 
 
-def _write_all(documents: Iterable[Document], session: _Session, report: WriteReport) -> None:
+def _is_there(document_id: str, session: _Session, rules: WriteRules) -> bool:
+    if not rules.tenant_field:
+        return session.records.find(document_id) is not None
+    stored = session.read(document_id)
+    return stored is not None and rules.may_delete(stored.document)
+
+
+def _write_all(
+    documents: Iterable[Document], session: _Session, report: WriteReport, *, rules: WriteRules
+) -> None:
     target, records = session.target, session.records
     recipe = recipe_of(target)
     batches = batches_of(target, records, writer=session.writer)
-    for document in documents:
-        if document.id in batches:
+    for given in documents:
+        if given.id in batches:
             _write(batches, report)
+        known = records.find(given.id)
+        try:
+            document = rules.settled(given, _stored(given, known, session=session, rules=rules))
+        except DocumentRefusedError as exc:
+            report.refuse(given.id, str(exc))
+            continue
         hashes = document_hashes(document, protected=False)
-        decision = decide(records.find(document.id), hashes, recipe=recipe)
+        decision = decide(known, hashes, recipe=recipe)
         if decision.action is Action.KEEP:
             report.kept += 1
         else:
@@ -175,6 +251,18 @@ def _write_all(documents: Iterable[Document], session: _Session, report: WriteRe
         if batches.is_full:
             _write(batches, report)
     _write(batches, report)
+
+
+def _stored(
+    given: Document, known: KnownDocument | None, *, session: _Session, rules: WriteRules
+) -> Document | None:
+    """Read what is stored under the id of a document; what a public one says is known already."""
+    if known is None or known.content_hash is None:
+        return None
+    if known.access_hash == PUBLIC_HASH and not rules.tenant_field:
+        return replace(given, access=None)
+    stored = session.read(given.id)
+    return None if stored is None else stored.document
 
 
 def _write(batches: Batches, report: WriteReport) -> None:

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from argot.document_access import EVERYBODY
 from connectors.document import Document
-
-EVERYBODY = "everybody"
-"""Says of documents that they have no access list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

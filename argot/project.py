@@ -1,6 +1,7 @@
 """A project: a folder with argot.toml, and everything that can be done with it."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,13 @@ class Project:
     @encoder.setter
     def encoder(self, dense: DenseEncoder | None) -> None:
         self._models.give(self.settings.encoder, dense)
+
+    def with_encoder(self, dense: DenseEncoder) -> Self:
+        """Return the same project with another encoder; this one keeps its own."""
+        other = copy(self)
+        other._models = LoadedModels(self.paths)  # noqa: SLF001 - of its own class
+        other.encoder = dense
+        return other
 
     def choose_encoder(self, model: str | None) -> EncoderChoice:
         """Choose an encoder by name or folder, on the project's hardware; None: the project's."""
@@ -232,8 +240,8 @@ class Project:
             rerank: Second stage of a search that does not say; None: as configured.
             expand: Stage that widens the query of a search that does not say. A language model
                 that every search asks shares the encoder's weights in memory.
-            follow: Find what is ingested from now on; False: stay with the present state until
-                `OpenSearch.refresh`.
+            follow: Find what is newest before each search; False: stay with the present state, its
+                access lists included, until `OpenSearch.refresh`.
         """
         configured = self.settings.search
         settings = replace(

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
+from argot.live_watch import LiveWatch
 from argot.paths import ProjectPaths
 from argot.stages import Stages
 from encoder.base import DenseEncoder, SparseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
-from indexing.errors import WrongEncoderError
+from indexing.errors import StoreError, WrongEncoderError
 from indexing.stores.server_settings import ServerSettings
 from indexing.versions.collection import OpenIndex
-from indexing.versions.description import IndexVersion, live_version
+from indexing.versions.description import IndexVersion
 from indexing.versions.placement import EMBEDDED
 from indexing.versions.published_reader import PublishedStore, open_published
 from retriever.access import AccessSettings
@@ -32,82 +33,95 @@ StagesFor = Callable[[Callable[[], Searched]], Stages]
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a searcher needs for an index version."""
+class _Opened:
+    """An open index version and what it is searched with."""
 
+    index: OpenIndex
     sparse: SparseEncoder
     dense: DenseEncoder | None
     settings: SearchSettings
-    before_search: Callable[[], object]
+
+
+PartsOf = Callable[[OpenIndex, DenseEncoder | None, LoadEncoder], _Opened]
+"""Chooses how a version is searched: with the encoder at hand, or one that is loaded for it."""
 
 
 class OpenSearch:
     """A searcher over the live index; ``close`` it, or use it in a ``with``.
 
-    It reads a published copy, beside other readers and whoever ingests. Before each search it looks
-    for a newer copy of its version. To another version, and its encoder, it moves by `refresh`.
+    It reads a published copy, beside other readers and whoever ingests. Before each search it moves
+    to the newest copy, and to the version that is live, whose access lists may be others; where
+    that one has another encoder, the search that finds it loads it.
     """
 
     def __init__(
         self,
         open_live: Callable[[], OpenIndex],
         *,
-        parts_of: Callable[[OpenIndex, DenseEncoder | None], _Parts],
-        is_live: Callable[[str], bool],
+        parts_of: PartsOf,
+        load_dense: LoadEncoder,
+        live: LiveWatch,
         stages_for: StagesFor,
         access: AccessSettings,
+        follow: bool,
     ) -> None:
         self._open_live = open_live
         self._parts_of = parts_of
-        self._is_live = is_live
-        self._refreshing = threading.Lock()
+        self._load_dense = load_dense
+        self._live = live
+        self._before_search = self._follow if follow else _stay
+        # Held by each search. Reentrant: a search that finds another version live moves by itself.
+        self._turn = threading.Condition()
+        self._is_refreshing = self._is_closed = False
         with ExitStack() as undo:
-            self._index = undo.enter_context(open_live())
-            self._parts = parts_of(self._index, None)
-            stages = stages_for(lambda: (self._index.version, self._parts.dense))
+            index = undo.enter_context(open_live())
+            self._opened = opened = parts_of(index, None, load_dense)
+            stages = stages_for(lambda: (self._opened.index.version, self._opened.dense))
             self.searcher = Searcher(
-                self._index,
-                sparse=self._parts.sparse,
-                dense=self._parts.dense,
-                settings=self._parts.settings,
-                before_search=self._parts.before_search,
+                index,
+                sparse=opened.sparse,
+                dense=opened.dense,
+                settings=opened.settings,
+                before_search=self._before_search,
                 rerankers=stages.rerankers,
                 expanders=stages.expanders,
                 access=access,
+                turn=self._turn,
             )
             undo.pop_all()
 
     def refresh(self) -> bool:
         """Move to the newest state of the version that is live now, with that version's encoder.
 
-        Searches go on meanwhile. After an error, which says why the live version can't be searched,
-        they go on with what was open.
+        Searches wait meanwhile; those of a session that does not follow go on. After an error,
+        which says why the live version can't be searched, what was open stays.
 
         Returns:
             Whether there was anything newer.
+
+        Raises:
+            StoreError: it was closed.
         """
-        with self._refreshing:
+        with self._turn:
+            self._turn.wait_for(lambda: not self._is_refreshing)
+            self._check_open()
+            self._live.forget()
             if self._is_newest():
                 return False
-            old = self._index
-            with ExitStack() as undo:
-                index = undo.enter_context(self._open_live())
-                parts = self._parts_of(index, self._parts.dense)
-                self.searcher.switch(
-                    index,
-                    sparse=parts.sparse,
-                    dense=parts.dense,
-                    settings=parts.settings,
-                    before_search=parts.before_search,
-                )
-                undo.pop_all()
-            self._index, self._parts = index, parts
-            old.close()
-            return True
+            self._is_refreshing = True
+        try:
+            self._move()
+        finally:
+            with self._turn:
+                self._is_refreshing = False
+                self._turn.notify_all()
+        return True
 
     def close(self) -> None:
-        """Let the index go."""
-        self._index.close()
+        """Let the index go, once no search reads it; once more is fine."""
+        with self._turn:
+            self._is_closed = True
+            self._opened.index.close()
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +129,50 @@ class OpenSearch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _follow(self) -> None:
+        """Find what is newest, while it is a search's turn; an error ends that search.
+
+        To answer from a version that is no longer live would be to go by its access lists.
+        """
+        self._turn.wait_for(lambda: not self._is_refreshing)
+        self._check_open()
+        index = self._opened.index
+        if not self._live.is_live(index.version.name):
+            self._live.forget()
+            self._move()
+        elif isinstance(index.store, PublishedStore):
+            index.store.follow()
+
+    def _move(self) -> None:
+        """Search what is live from now on; after an error nothing has changed."""
+        old = self._opened
+        with ExitStack() as undo:
+            index = undo.enter_context(self._open_live())
+            new = self._parts_of(index, old.dense, self._load_dense)
+            with self._turn:
+                self._check_open()
+                self.searcher.switch(
+                    index,
+                    sparse=new.sparse,
+                    dense=new.dense,
+                    settings=new.settings,
+                    before_search=self._before_search,
+                )
+                self._opened = new
+            undo.pop_all()
+        old.index.close()
+
     def _is_newest(self) -> bool:
-        store = self._index.store
-        behind = isinstance(store, PublishedStore) and store.is_behind()
-        return self._is_live(self._index.version.name) and not behind
+        index = self._opened.index
+        behind = isinstance(index.store, PublishedStore) and index.store.is_behind()
+        return self._live.is_live(index.version.name) and not behind
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreError(
+                f"index {self._opened.index.version.name} can't be searched: this search was "
+                "closed\nhint: open the project again"
+            )
 
 
 def open_search(
@@ -142,7 +196,8 @@ def open_search(
         stages_for: Names what searches may rerank and expand with.
         mode: How it will be searched; None: as the settings say.
         server: Where versions are that are not embedded.
-        follow: Look for newer states by itself; False: stay with the one that is opened.
+        follow: Look for what is newest before each search; False: stay with what is opened, its
+            access lists included, until `OpenSearch.refresh`.
 
     Raises:
         NoIndexError: nothing is indexed yet.
@@ -150,28 +205,23 @@ def open_search(
     """
     return OpenSearch(
         partial(open_published, paths.indexes, server=server),
-        parts_of=partial(
-            _parts_of,
-            settings=settings,
-            load_dense=load_dense,
-            mode=mode,
-            follow=follow,
-        ),
-        is_live=lambda name: live_version(paths.indexes) in (None, name),
+        parts_of=partial(_parts_of, settings=settings, mode=mode),
+        load_dense=load_dense,
+        live=LiveWatch(paths.indexes, server=server),
         stages_for=stages_for,
         access=access,
+        follow=follow,
     )
 
 
 def _parts_of(
     index: OpenIndex,
     known: DenseEncoder | None,
+    load_dense: LoadEncoder,
     *,
     settings: SearchSettings,
-    load_dense: LoadEncoder,
     mode: Mode | None,
-    follow: bool,
-) -> _Parts:
+) -> _Opened:
     """Choose how a version is searched; ``known`` is not loaded again if it is its encoder."""
     usable = usable_mode(mode or settings.mode, index)
     dense = None
@@ -179,9 +229,7 @@ def _parts_of(
         same = known is not None and known.fingerprint == index.version.encoder
         dense = known if same else _needed(load_dense(index.version), index)
     sparse = Bm25Encoder(Bm25Settings(**index.version.bm25))
-    store = index.store
-    before_search = store.follow if follow and isinstance(store, PublishedStore) else _stay
-    return _Parts(sparse, dense, replace(settings, mode=usable), before_search)
+    return _Opened(index, sparse, dense, replace(settings, mode=usable))
 
 
 def _stay() -> None:

@@ -46,8 +46,7 @@ def visible_where(
     """Narrow `where` to what `principals` may see.
 
     The store is asked at every query that names nobody, so a document that is protected in it is
-    protected at once. A searcher that stays open on an older version of the index sees that one's
-    access lists until it is refreshed.
+    protected at once. Whoever keeps a searcher open has it search the version that is live.
 
     Args:
         store: The index.

@@ -1,14 +1,20 @@
 """Queries as the store takes them: widened, and encoded together."""
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from encoder.base import DenseEncoder, FloatArray, SparseEncoder, SparseVector
+from retriever.errors import PlanError
+from retriever.plan import PlanOptions
+from retriever.settings import OFF
 from retriever.stages import Expansion, QueryExpander
 
 NOT_WIDENED = Expansion()
+
+_WITHOUT_TEXT: PlanOptions = {"mode": "dense", "rerank": OFF, "expand": OFF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +101,44 @@ def widened(queries: Sequence[str], expander: QueryExpander | None) -> list[Expa
 
 
 def given_vector(vector: FloatArray) -> EncodedQuery:
-    """Make a query of a vector ``[D]`` that is scaled to unit norm; it has no words.
+    """Make a query of a vector ``[D]`` of unit norm, as the index stores them; it has no words."""
+    return EncodedQuery((Wording("(a vector)", vector, None),))
+
+
+def unit_vector(given: object) -> FloatArray:
+    """Read a vector ``[D]`` and scale it to unit norm.
 
     Raises:
-        ValueError: it is no vector of finite numbers, or zero.
+        ValueError: it is no list or array of finite numbers, or zero.
     """
-    length = float(np.linalg.norm(vector)) if vector.ndim == 1 else 0.0
+    try:
+        vector = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        vector = np.empty(())
+    numbers = vector.ndim == 1 and vector.dtype.kind in "fiu"
+    wide = vector.astype(np.float64) if numbers else np.zeros(1)
+    length = float(np.linalg.norm(wide))
     if not (np.isfinite(length) and length > 0):
-        raise ValueError(f"a query's vector must be finite and not zero; got {vector!r}")
-    return EncodedQuery(
-        (Wording("(a vector)", np.asarray(vector / length, dtype=np.float32), None),)
-    )
+        raise ValueError(
+            "a query's vector must be a list of numbers, finite and not all zero; "
+            f"got {reprlib.repr(given)}"
+        )
+    return np.asarray(wide / length, dtype=np.float32)
+
+
+def without_text(options: PlanOptions) -> PlanOptions:
+    """Choose what a search for a vector does.
+
+    Raises:
+        PlanError: an option needs the text of the query.
+    """
+    for name, least in _WITHOUT_TEXT.items():
+        if options.get(name) not in (None, least):
+            raise PlanError(
+                f"a search for a vector has no text, so `{name}` can only be {least!r}; "
+                f"got {options.get(name)!r}\nhint: search for the query itself"
+            )
+    return {**options, **_WITHOUT_TEXT}
 
 
 def check_queries(queries: object) -> None:

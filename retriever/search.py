@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar, Unpack
@@ -15,7 +16,15 @@ from retriever.access import NO_TENANTS, AccessSettings, check_principals, visib
 from retriever.conditions import Filter, condition_of
 from retriever.errors import PlanError
 from retriever.plan import PlanOptions, SearchPlan, check_usable
-from retriever.queries import EncodedQuery, QueryEncoders, check_queries, given_vector, widened
+from retriever.queries import (
+    EncodedQuery,
+    QueryEncoders,
+    check_queries,
+    given_vector,
+    unit_vector,
+    widened,
+    without_text,
+)
 from retriever.results import Hit
 from retriever.running import RunningSearch
 from retriever.searchable import SearchableIndex
@@ -45,6 +54,7 @@ class Searcher:
         rerankers: By the names that settings and searches call them.
         expanders: By the names that settings and searches call them.
         access: What narrows every search, whoever asks.
+        turn: Held by each search, so that whoever holds it runs beside none; None: one of its own.
     """
 
     def __init__(
@@ -58,9 +68,10 @@ class Searcher:
         rerankers: Mapping[str, Reranker] = NO_RERANKERS,
         expanders: Mapping[str, QueryExpander] = NO_EXPANDERS,
         access: AccessSettings = NO_TENANTS,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         # one at a time: the store is not thread-safe, and tokenizers need not be
-        self._lock = threading.Lock()
+        self._lock = threading.Lock() if turn is None else turn
         # for event loops: waiting queries then queue here, not in the loop's own few threads
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argot-search")
         self._rerankers, self._expanders = rerankers, expanders
@@ -161,25 +172,31 @@ class Searcher:
 
     def search_vector(
         self,
-        vector: FloatArray,
+        vector: FloatArray | Sequence[float],
         *,
         where: Filter = None,
         principals: Sequence[str] | None = None,
         **options: Unpack[PlanOptions],
     ) -> list[Hit]:
-        """Search as `search` does, in mode ``dense``, for the vector of a query: ``[D]``.
+        """Search as `search` does, in mode ``dense``, for the vector of a query.
 
-        There is no text, so nothing can widen the query or rerank for it.
+        The vector is as the encoder gives it, ``[D]``, and then reduced as the index is, or of the
+        width that is stored; of any length but zero. There is no text: what the settings widen or
+        rerank with is left out.
+
+        Raises:
+            PlanError: an option needs the text of the query.
+            ValueError: it is no vector of one of these widths.
         """
-        options = {**options, "mode": "dense", "rerank": OFF, "expand": OFF}
+        options, given = without_text(options), unit_vector(vector)
         with self._lock:
             self._before_search()
             running = self._running(options, where=where, principals=principals)
-            return running.hits(given_vector(vector))
+            return running.hits(given_vector(self._index.vector_as_stored(given)))
 
     async def search_vector_async(
         self,
-        vector: FloatArray,
+        vector: FloatArray | Sequence[float],
         *,
         where: Filter = None,
         principals: Sequence[str] | None = None,

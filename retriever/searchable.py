@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from encoder.base import DenseEncoder
+from encoder.base import DenseEncoder, FloatArray
 from indexing.stores.base import VectorStore
 from indexing.versions.description import IndexVersion
 
@@ -23,3 +23,6 @@ class SearchableIndex(Protocol):
 
     def encoder_for(self, dense: DenseEncoder) -> DenseEncoder:
         """Wrap that encoder so that its vectors are as the index stores them."""
+
+    def vector_as_stored(self, vector: FloatArray) -> FloatArray:
+        """Reduce a vector of that encoder, ``[D]``, to what the index stores, ``[W]``."""

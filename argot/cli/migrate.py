@@ -14,7 +14,8 @@ from argot.cli.output import (
     project_option,
     say,
 )
-from argot.migrated_points import EVERYBODY, Collection
+from argot.document_access import EVERYBODY
+from argot.migrated_points import Collection
 from argot.migrating import MigrationReport, migrate
 
 SHOWN_FAILURES = 10

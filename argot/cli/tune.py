@@ -65,8 +65,8 @@ def command(
     """Find how the rankings by words and by vectors are best fused.
 
     Tries depths, fusion methods, their constant and weights on judged queries, and the depth and
-    weight of reranking where a reranker is configured; each query is searched once. Measures the best on
-    held-out queries and, where it is better than the present settings there, writes it into
+    weight of reranking where a reranker is configured; each query is searched once. Measures the
+    best on held-out queries and, where it is better than the present settings there, writes it into
     [search] of argot.toml.
     """
     from argot.tuning.search import tune_search, write_search

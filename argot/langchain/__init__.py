@@ -30,8 +30,8 @@ class ArgotRetriever(base.ArgotRetriever):
         Args:
             path: Folder with argot.toml.
             mode: ``dense``, ``sparse`` (loads no model) or ``hybrid``; None: as the project says.
-            follow: Find what is ingested from now on; False: answer from the present state until
-                `refresh`.
+            follow: Find what is newest before each search; False: answer from the present state,
+                its access lists included, until `refresh`.
             options: ``k`` and ``filter``, and what every LangChain retriever takes.
 
         Raises:

@@ -3,20 +3,25 @@
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 from langchain_core.documents import Document
 
+from argot.document_access import EVERYBODY
 from connectors.document import Document as SourceDocument
 from connectors.document import JsonValue
 from indexing.stores.base import Payload
 from retriever.results import Hit
+
+Access = Sequence[str] | Literal["everybody"]
+"""Who may see documents: names such as ``user:x`` and ``group:y``, or everybody."""
 
 
 def source_documents(
     documents: Sequence[Document],
     *,
     ids: Sequence[str | None] | None = None,
-    access: Sequence[str] | None = None,
+    access: Access | None = None,
 ) -> list[SourceDocument]:
     """Make documents of a source.
 
@@ -24,28 +29,78 @@ def source_documents(
         documents: With or without ids.
         ids: One for each, which win over the documents' own; None: they have their own. A document
             with neither gets a new one.
-        access: Who may see them; None: everybody.
+        access: Who may see them; None, or everybody: they have no access list.
 
     Returns:
         As many, in the same order.
 
     Raises:
-        TypeError: `access` is no list of names.
-        ValueError: too few or too many ids, or metadata that would not come back as it is.
+        TypeError: `ids` or `access` is no list of texts.
+        ValueError: too few or too many ids, an empty name in `access`, or metadata that would not
+            come back as it is.
     """
-    if ids is not None and len(ids) != len(documents):
-        raise ValueError(f"`ids` must be {len(documents)}, one for each document; got {len(ids)}")
-    if isinstance(access, str):
-        raise TypeError(f"`access` must be a list of names; got {access!r}")
+    chosen = [None] * len(documents) if ids is None else check_ids(ids, missing=True)
+    if len(chosen) != len(documents):
+        raise ValueError(
+            f"`ids` must be {len(documents)}, one for each document; got {len(chosen)}"
+        )
+    names = access_list(access)
+    made = [
+        id_ or document.id or str(uuid.uuid4())
+        for document, id_ in zip(documents, chosen, strict=True)
+    ]
+    check_ids(made)
     return [
         SourceDocument(
-            id=id_ or document.id or str(uuid.uuid4()),
-            text=document.page_content,
-            metadata=_checked(document),
-            access=None if access is None else tuple(access),
+            id=id_, text=document.page_content, metadata=_checked(document), access=names
         )
-        for document, id_ in zip(documents, ids or [None] * len(documents), strict=True)
+        for document, id_ in zip(documents, made, strict=True)
     ]
+
+
+def check_ids(ids: object, *, missing: bool = False) -> Sequence[Any]:
+    """Refuse what is no list of ids; a lone text would be read letter by letter.
+
+    Args:
+        ids: As a caller gave them.
+        missing: Some may be None.
+
+    Raises:
+        TypeError: it is no list or tuple, or holds what is no text.
+        ValueError: one can't be stored.
+    """
+    if not isinstance(ids, Sequence) or isinstance(ids, str | bytes | bytearray):
+        hint = f"\nhint: one id is given as [{ids!r}]" if isinstance(ids, str) else ""
+        raise TypeError(f"`ids` must be a list of strings; got {ids!r}{hint}")
+    for id_ in ids:
+        if id_ is None and missing:
+            continue
+        if not isinstance(id_, str):
+            raise TypeError(f"an id must be a string; got {id_!r}")
+        _check_text("an id", id_)
+    return ids
+
+
+def access_list(access: object) -> tuple[str, ...] | None:
+    """Read who may see documents; None: they have no access list.
+
+    Raises:
+        TypeError: it is neither a list nor ``everybody``.
+        ValueError: a name of it is empty or no text.
+    """
+    if access is None or (isinstance(access, str) and access == EVERYBODY):
+        return None
+    if not isinstance(access, list | tuple | set | frozenset):
+        raise TypeError(
+            '`access` must be a list of names such as "group:board", or "everybody"; '
+            f"got {access!r}"
+        )
+    for name in access:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"`access` must hold non-empty strings; got {name!r}")
+        _check_text("a name in `access`", name)
+    # a set has no order, and another order would be another list
+    return tuple(sorted(access) if isinstance(access, set | frozenset) else access)
 
 
 def texts_with_metadata(
@@ -54,8 +109,11 @@ def texts_with_metadata(
     """Pair texts with their metadata.
 
     Raises:
+        TypeError: `texts` is one text, which would be read letter by letter.
         ValueError: there are more of the one than of the other.
     """
+    if isinstance(texts, str):
+        raise TypeError(f"`texts` must be several; got {texts!r}\nhint: one text is [text]")
     given = list(texts)
     described = [{} for _ in given] if metadatas is None else list(metadatas)
     if len(described) != len(given):
@@ -77,16 +135,25 @@ def stored_document(payload: Payload) -> Document:
     )
 
 
+def _check_text(what: str, given: str) -> None:
+    try:
+        given.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{what} must be valid text; got {given!r}") from exc
+
+
 def _checked(document: Document) -> dict[str, JsonValue]:
+    _check_text("a document's text", document.page_content)
     metadata: dict[str, JsonValue] = document.metadata
     try:
-        unchanged = json.loads(json.dumps(metadata, allow_nan=False)) == metadata
+        written = json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+        unchanged = json.loads(written) == metadata
     except (TypeError, ValueError):
         unchanged = False
     if not unchanged:
         raise ValueError(
-            "metadata must be plain JSON values: texts, finite numbers, true, false, None, lists, "
-            f"and mappings from texts; got {metadata!r}\n"
+            "metadata must be plain JSON values: valid texts, finite numbers, true, false, None, "
+            f"lists, and mappings from texts; got {metadata!r}\n"
             "hint: write a date as text, such as value.isoformat()"
         )
     return metadata

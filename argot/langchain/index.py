@@ -12,14 +12,17 @@ from langchain_core.callbacks import (
 from langchain_core.documents import Document
 from langchain_core.indexing.base import DeleteResponse, DocumentIndex, UpsertResponse
 from langchain_core.retrievers import LangSmithRetrieverParams
+from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, SkipValidation
 
-from argot.langchain.documents import source_documents
 from argot.langchain.searching import ARGUMENTS
 from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
 from retriever.langchain.asking import AskedByConfig, check_known
 from retriever.langchain.retriever import Filter, narrowed
+
+OF_STORE = ("embedding", "mode", "access", "tenant")
+"""Options that the store takes."""
 
 
 class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
@@ -34,7 +37,7 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
     store: ArgotVectorStore = Field(exclude=True, repr=False)
     """Where the documents are."""
 
-    k: int = 10
+    k: int = Field(default=10, ge=1)
     """Documents wanted of a search, >= 1."""
 
     filter: SkipValidation[Filter] = None
@@ -46,23 +49,25 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
 
         Args:
             project: A project, or its folder.
-            options: ``k`` and ``filter``; ``embedding``, ``mode`` and ``access`` as for
+            options: ``k`` and ``filter``; ``embedding``, ``mode``, ``access`` and ``tenant`` as for
                 `ArgotVectorStore`.
         """
-        of_store = {
-            name: options.pop(name) for name in ("embedding", "mode", "access") if name in options
-        }
+        of_store = {name: options.pop(name) for name in OF_STORE if name in options}
         return cls(store=ArgotVectorStore(project, **of_store), **options)
 
     def upsert(self, items: Sequence[Document], /, **kwargs: Any) -> UpsertResponse:  # noqa: ANN401
         """Add documents in the place of those with the same ids; one without an id gets a new one.
 
-        ``access``, a list of names, says who may see them, instead of what the store was told.
+        ``access``, a list of names or ``"everybody"``, says who may see them, instead of what the
+        store was told. Where neither says it, a document that is there keeps its list.
+
+        Raises:
+            DocumentRefusedError: some may not be written, as `ArgotVectorStore.put` says; all
+                others are stored.
         """
         check_known(kwargs, ("access",), of="`upsert`")
-        given = source_documents(items, access=kwargs.get("access", self.store.access))
-        failed = self.store.put(given)
-        ids = dict.fromkeys(document.id for document in given)
+        written, failed = self.store.put(items, access=kwargs.get("access"))
+        ids = dict.fromkeys(written)
         return {"succeeded": [id_ for id_ in ids if id_ not in failed], "failed": list(failed)}
 
     async def aupsert(self, items: Sequence[Document], /, **kwargs: Any) -> UpsertResponse:  # noqa: ANN401
@@ -72,10 +77,11 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:  # noqa: ANN401
         """Delete documents; an id that is not there is no failure. There are no other arguments.
 
-        Without ids it is a ValueError.
+        ``tenant`` says whose they are, as for `ArgotVectorStore.delete`. Without ids it is a
+        ValueError.
         """
-        check_known(kwargs, ("ids",), of="`delete`")
-        gone = self.store.take_out(ids)
+        check_known(kwargs, ("ids", "tenant"), of="`delete`")
+        gone = self.store.take_out(ids, tenant=kwargs.get("tenant"))
         return {"num_deleted": len(gone), "succeeded": gone, "failed": [], "num_failed": 0}
 
     async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:  # noqa: ANN401
@@ -104,6 +110,17 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    async def ainvoke(
+        self,
+        input: str,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: object,
+    ) -> list[Document]:
+        """Find documents for a query without holding up the event loop."""
+        # LangChain asks in the event loop what LangSmith is told.
+        await self.store.open()
+        return await super().ainvoke(input, config, **kwargs)
+
     def _get_relevant_documents(
         self,
         query: str,
@@ -123,8 +140,8 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
         return await self.store.asimilarity_search(query, **self._asked(arguments))
 
     def _asked(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        both = narrowed(self.filter, arguments.get("filter"))
-        return {**arguments, "k": arguments.get("k") or self.k, "filter": both}
+        both, k = narrowed(self.filter, arguments.get("filter")), arguments.get("k")
+        return {**arguments, "k": self.k if k is None else k, "filter": both}
 
     def _get_ls_params(self, **_kwargs: object) -> LangSmithRetrieverParams:
         return self.store.langsmith_params()

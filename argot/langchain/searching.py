@@ -10,7 +10,7 @@ from langchain_core.retrievers import LangSmithRetrieverParams
 from langchain_core.vectorstores import VectorStore
 
 from argot.document_writing import SOURCE
-from argot.langchain.documents import document_of, stored_document
+from argot.langchain.documents import check_ids, document_of, stored_document
 from argot.langchain.store_retriever import ArgotStoreRetriever
 from indexing.filters import And, AnyOf, Condition, Eq
 from retriever.langchain.asking import check_known
@@ -36,6 +36,10 @@ class SearchedStore(VectorStore):
     @abstractmethod
     def _searcher(self) -> Searcher | None:
         """Return what answers; None: nothing was ever put in."""
+
+    @abstractmethod
+    async def _asearcher(self) -> Searcher | None:
+        """Return the same; the event loop goes on while it is opened."""
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:  # noqa: ANN401
         """Find the documents that answer a query best."""
@@ -63,7 +67,11 @@ class SearchedStore(VectorStore):
         k: int = 4,
         **kwargs: Any,  # noqa: ANN401
     ) -> list[Document]:
-        """Find the documents nearest to a vector, which is one of the store's `embeddings`."""
+        """Find the documents nearest to a vector, which is one of the store's `embeddings`.
+
+        Where the index keeps fewer dimensions it is reduced as they are; one of the width that is
+        stored is fine too. Options that need the text of a query are errors.
+        """
         return [document_of(hit) for hit in self._search_vector(embedding, k=k, **kwargs)]
 
     async def asimilarity_search_by_vector(
@@ -140,6 +148,7 @@ class SearchedStore(VectorStore):
             ids: As they were put in or given out.
             principals: Who asks; needed where documents have access lists.
         """
+        check_ids(ids)
         searcher = self._searcher()
         if searcher is None:
             return []
@@ -161,6 +170,10 @@ class SearchedStore(VectorStore):
         """
         tags = kwargs.pop("tags", None) or [*self._get_retriever_tags()]
         return ArgotStoreRetriever(vectorstore=self, tags=tags, **kwargs)
+
+    async def open(self) -> None:
+        """Open the index now, so that nothing opens it in the event loop; a search does it too."""
+        await self._asearcher()
 
     def langsmith_params(self) -> LangSmithRetrieverParams:
         """Name index version and encoder, once there is something to search."""
@@ -199,7 +212,7 @@ class SearchedStore(VectorStore):
         return _traced(searcher, searcher.search(query, **asked)) if searcher else []
 
     async def _asearch(self, query: str, **kwargs: Any) -> list[Hit]:  # noqa: ANN401
-        asked, searcher = _asked(kwargs), self._searcher()
+        asked, searcher = _asked(kwargs), await self._asearcher()
         return _traced(searcher, await searcher.search_async(query, **asked)) if searcher else []
 
     def _search_vector(self, vector: list[float], **kwargs: Any) -> list[Hit]:  # noqa: ANN401
@@ -208,7 +221,7 @@ class SearchedStore(VectorStore):
         return _traced(searcher, searcher.search_vector(row, **asked)) if searcher else []
 
     async def _asearch_vector(self, vector: list[float], **kwargs: Any) -> list[Hit]:  # noqa: ANN401
-        asked, searcher = _asked(kwargs), self._searcher()
+        asked, searcher = _asked(kwargs), await self._asearcher()
         row = np.asarray(vector, dtype=np.float32)
         if searcher is None:
             return []

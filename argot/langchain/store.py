@@ -2,31 +2,29 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
+from argot.document_access import check_tenant
 from argot.document_writing import DocumentWriter
-from argot.langchain.documents import source_documents, texts_with_metadata
+from argot.langchain.documents import Access, access_list
 from argot.langchain.embeddings import encoder_of
 from argot.langchain.searching import SearchedStore
+from argot.langchain.writing import WrittenStore
 from argot.project import Project
 from argot.searching import OpenSearch
 from argot.settings import FILE
 from argot.starter import write_project
-from connectors.document import Document as SourceDocument
 from encoder.base import DenseEncoder
-from indexing.errors import IndexingError, NoIndexError
-from retriever.langchain.asking import check_known
+from indexing.errors import NoIndexError
 from retriever.langchain.retriever import ArgotEmbeddings
 from retriever.search import Searcher
 from retriever.settings import Mode
 
 
-class ArgotVectorStore(SearchedStore):
+class ArgotVectorStore(WrittenStore, SearchedStore):
     """The documents that programs put into a project; those of its sources are not among them.
 
     Each document is one point and comes back as it was put in: id, text and metadata. Every search
@@ -37,12 +35,24 @@ class ArgotVectorStore(SearchedStore):
     A call that writes locks the index while it lasts; readers, in any process, go on. ``close`` the
     store, or use it in a ``with``.
 
+    What a write does not say does not change: a document that is there keeps its access list unless
+    ``access`` is given, here or with the write. A new one is for everybody if nothing is said; once
+    others have lists, it must be said. In a project with tenants each document names its own in its
+    metadata, no other tenant can replace or delete it, and deleting names the tenant.
+
     Args:
         project: A project, or its folder.
         embedding: What the texts are encoded with; None: the project's encoder, and where there is
             none the texts are found by their words.
         mode: How a search is done that does not say; None: as the project says.
-        access: Who may see what is added from now on; None: everybody.
+        access: Who may see what is added from now on: a list of names, or ``"everybody"``.
+        tenant: Whose documents are written and deleted, and no others; None: each document says
+            it, and each `delete`. Searches and reads name theirs among the principals all the same.
+
+    Raises:
+        TypeError: `access` or `tenant` is of another kind.
+        ValueError: a name in `access` is empty.
+        TenantError: `tenant` is empty, or the project has no tenants.
     """
 
     def __init__(
@@ -51,14 +61,17 @@ class ArgotVectorStore(SearchedStore):
         *,
         embedding: Embeddings | DenseEncoder | None = None,
         mode: Mode | None = None,
-        access: Sequence[str] | None = None,
+        access: Access | None = None,
+        tenant: str | None = None,
     ) -> None:
         self.project = project if isinstance(project, Project) else Project.open(project)
+        access_list(access)
+        check_tenant(tenant, field=self.project.settings.access.tenant_field)
         self._embeddings = embedding if isinstance(embedding, Embeddings) else None
         if embedding is not None:
-            self.project.encoder = encoder_of(embedding)
+            self.project = self.project.with_encoder(encoder_of(embedding))
         self._mode = mode
-        self.access = access
+        self.access, self.tenant = access, tenant
         self._writer = DocumentWriter(self.project)
         self._session: OpenSearch | None = None
         self._opening = threading.Lock()
@@ -82,7 +95,7 @@ class ArgotVectorStore(SearchedStore):
             metadatas: One for each text, plain JSON values.
             ids: One for each text; None: new ones.
             path: The project's folder.
-            kwargs: ``mode`` and ``access``, as for the class.
+            kwargs: ``mode``, ``access`` and ``tenant``, as for the class.
 
         Raises:
             ValueError: no `path` is given.
@@ -116,123 +129,30 @@ class ArgotVectorStore(SearchedStore):
 
     @property
     def embeddings(self) -> Embeddings | None:
-        """What the texts are encoded with; None in a project without an encoder."""
+        """What the texts are encoded with, at its full width; None without an encoder.
+
+        Where the index keeps fewer dimensions, a search by vector reduces such a vector itself.
+        """
         if self._embeddings is not None:
             return self._embeddings
         dense = self.project.encoder_of_live()
         return None if dense is None else ArgotEmbeddings(dense)
 
-    def add_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,  # noqa: ANN401 - LangChain's signature
-    ) -> list[str]:
-        """Add texts, as `add_documents` does; a generator is fine."""
-        return self.add_documents(list(texts_with_metadata(texts, metadatas)), ids=ids, **kwargs)
-
-    async def aadd_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,  # noqa: ANN401 - LangChain's signature
-    ) -> list[str]:
-        """Do the same in another thread."""
-        return await asyncio.to_thread(self.add_texts, texts, metadatas, ids=ids, **kwargs)
-
-    def add_documents(
-        self,
-        documents: list[Document],
-        *,
-        ids: Sequence[str | None] | None = None,
-        access: Sequence[str] | None = None,
-        batch_size: int | None = None,  # noqa: ARG002 - LangChain's `index` gives it
-        **kwargs: Any,  # noqa: ANN401 - LangChain's signature
-    ) -> list[str]:
-        """Add documents in the place of those with the same ids.
-
-        Args:
-            documents: Their metadata must be plain JSON values.
-            ids: One for each, which win over their own; a document with neither gets a new one.
-            access: Who may see these; None: as the store was told.
-            batch_size: Of no effect; how much is encoded at once goes by tokens.
-            kwargs: None; others are refused.
-
-        Returns:
-            Their ids, in order.
-
-        Raises:
-            IndexingError: some could not be stored; all others are.
-            IndexLockedError: another process writes to the index.
-        """
-        check_known(kwargs, ("ids", "access", "batch_size"), of="`add_documents`")
-        given = source_documents(
-            documents, ids=ids, access=self.access if access is None else access
-        )
-        failed = self.put(given)
-        if failed:
-            id_, reason = next(iter(failed.items()))
-            raise IndexingError(
-                f"{len(failed)} of {len(given)} documents could not be stored, all others are; "
-                f"the first is {id_!r}: {reason}"
-            )
-        return [document.id for document in given]
-
-    async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:  # noqa: ANN401
-        """Do the same in another thread."""
-        return await asyncio.to_thread(self.add_documents, documents, **kwargs)
-
-    def put(self, documents: Iterable[SourceDocument]) -> dict[str, str]:
-        """Write documents; return why some could not be, by id."""
-        failed = self._writer.write(documents).failed
-        self.refresh()
-        return failed
-
-    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:  # noqa: ANN401
-        """Delete documents; an id that is not there is no error. There are no other arguments.
-
-        Raises:
-            ValueError: no ids are given.
-        """
-        check_known(kwargs, ("ids",), of="`delete`")
-        self.take_out(ids)
-        return True
-
-    async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:  # noqa: ANN401
-        """Do the same in another thread."""
-        return await asyncio.to_thread(self.delete, ids, **kwargs)
-
-    def take_out(self, ids: Sequence[str] | None) -> list[str]:
-        """Delete documents; return the ids of those that were there.
-
-        Raises:
-            ValueError: no ids are given.
-        """
-        if ids is None:
-            raise ValueError(
-                "`ids` must name the documents to delete; got none\n"
-                "hint: nothing deletes everything at once; name all ids"
-            )
-        removed = self._writer.remove(ids)
-        self.refresh()
-        return removed
-
     def refresh(self) -> None:
-        """Find what is newest: by itself a store follows its version, not a switch to another."""
-        with self._opening:
-            if self._session is not None:
-                self._session.refresh()
+        """Find what is newest, and load its encoder where a version went live that has another.
+
+        A search finds all else by itself.
+        """
+        session = self._session
+        if session is not None:
+            session.refresh()
 
     def close(self) -> None:
-        """Let the index go; once more is fine."""
+        """Let the index go, until the next search opens it again; once more is fine."""
         with self._opening:
-            if self._session is not None:
-                self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -241,6 +161,9 @@ class ArgotVectorStore(SearchedStore):
         self.close()
 
     def _searcher(self) -> Searcher | None:
+        session = self._session
+        if session is not None:
+            return session.searcher
         with self._opening:
             if self._session is None:
                 try:
@@ -248,3 +171,7 @@ class ArgotVectorStore(SearchedStore):
                 except NoIndexError:
                     return None
             return self._session.searcher
+
+    async def _asearcher(self) -> Searcher | None:
+        session = self._session
+        return await asyncio.to_thread(self._searcher) if session is None else session.searcher

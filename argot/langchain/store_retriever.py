@@ -9,6 +9,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import LangSmithRetrieverParams
+from langchain_core.runnables import RunnableConfig
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, field_validator
 
@@ -21,7 +22,10 @@ OF_SEARCH_TYPES = ("score_threshold", "fetch_k", "lambda_mult")
 
 @runtime_checkable
 class NamesItself(Protocol):
-    """A vector store that says what LangSmith is told of it."""
+    """A vector store that says what LangSmith is told of it, once it is open."""
+
+    async def open(self) -> None:
+        """Open the index in another thread."""
 
     def langsmith_params(self) -> LangSmithRetrieverParams:
         """Name index version and encoder."""
@@ -45,6 +49,18 @@ class ArgotStoreRetriever(AskedByConfig, VectorStoreRetriever):
         known = ("filter", *PlanOptions.__annotations__, *OF_SEARCH_TYPES)
         check_known(given, known, of="`search_kwargs`", hint=WHO_ASKS)
         return given
+
+    async def ainvoke(
+        self,
+        input: str,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: object,
+    ) -> list[Document]:
+        """Find documents for a query without holding up the event loop."""
+        # LangChain asks in the event loop what LangSmith is told.
+        if isinstance(self.vectorstore, NamesItself):
+            await self.vectorstore.open()
+        return await super().ainvoke(input, config, **kwargs)
 
     def _get_relevant_documents(
         self,

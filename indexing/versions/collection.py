@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from encoder.base import DenseEncoder, FloatArray
+from encoder.truncation import truncate
 from indexing.errors import NoIndexError, WrongEncoderError
 from indexing.files.disk import DiskGuard
 from indexing.reduction.projection import (
@@ -73,6 +74,26 @@ class OpenIndex:
         if self.projection is None or isinstance(dense, ReducedEncoder):
             return dense
         return ReducedEncoder(dense, self.projection)
+
+    def vector_as_stored(self, vector: FloatArray) -> FloatArray:
+        """Reduce a vector ``[D]`` of the encoder as the version's are: ``[W]``, unit norm.
+
+        One that is reduced already is fine, if D is not W.
+
+        Raises:
+            ValueError: it is of another width.
+        """
+        widths = (self.version.full_dimensions, self.version.dimensions)
+        if len(vector) not in widths:
+            wanted = " or ".join(dict.fromkeys(str(width or 0) for width in widths))
+            raise ValueError(
+                f"a vector for index {self.version.name} must have {wanted} dimensions; "
+                f"got {len(vector)}"
+            )
+        if self.projection is not None and len(vector) == widths[0]:
+            vector = self.projection.apply(vector[None])[0]
+        reduced: FloatArray = truncate(vector[None], self.version.dimensions)[0]
+        return reduced
 
     def check_encoder(self, dense: DenseEncoder | None) -> None:
         """Refuse an encoder whose vectors are not those of the index.

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Self
 
 from encoder.base import FloatArray, SparseVector
@@ -18,6 +19,7 @@ from indexing.stores.edge import EdgeStore
 from indexing.stores.edge_copies import open_copy
 from indexing.stores.server_settings import ServerSettings
 from indexing.versions.collection import OpenIndex, open_index, projection_of, spec_of
+from indexing.versions.copy_failures import CopyFailures
 from indexing.versions.description import live_version, read_version
 from indexing.versions.placement import EMBEDDED
 
@@ -28,23 +30,37 @@ class PublishedStore:
     """A `VectorStore` that reads the newest published copy, and writes nothing.
 
     It stays with its copy until `follow`. A forked child opens a copy of its own.
+
+    Args:
+        copies: Of the index version.
+        spec: What its collection holds.
+        clock: Seconds that never go back.
     """
 
-    def __init__(self, copies: PublishedCopies, *, spec: CollectionSpec) -> None:
+    def __init__(
+        self,
+        copies: PublishedCopies,
+        *,
+        spec: CollectionSpec,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._copies = copies
         self._spec = spec
         self._closed = False
-        self._refused: int | None = None
+        self._failures = CopyFailures(clock)
         self._number, self._store = self._open_newest()
         self._pid = os.getpid()
 
     @classmethod
-    def open(cls, directory: Path, *, spec: CollectionSpec) -> Self:
+    def open(
+        cls, directory: Path, *, spec: CollectionSpec, clock: Callable[[], float] = monotonic
+    ) -> Self:
         """Open the newest copy, made now if a writer was killed before it made one.
 
         Args:
             directory: The index version's.
             spec: What its collection holds.
+            clock: Seconds that never go back.
 
         Returns:
             The store.
@@ -63,12 +79,12 @@ class PublishedStore:
             with _going_on(directory.name):
                 catch_up(directory, spec=spec)
         try:
-            return cls(copies, spec=spec)
+            return cls(copies, spec=spec, clock=clock)
         except StoreError as error:
             logger.warning("a published copy is made again: %s", error)
         copies.mark_behind()
         catch_up(directory, spec=spec)
-        return cls(copies, spec=spec)
+        return cls(copies, spec=spec, clock=clock)
 
     @property
     def spec(self) -> CollectionSpec:
@@ -85,25 +101,33 @@ class PublishedStore:
         return self._copies.newest() not in (None, self._number)
 
     def follow(self) -> bool:
-        """Move to the newest copy; the present one goes on if that can't be opened.
+        """Move to the newest copy.
 
-        Opening a large copy takes most of a second.
+        Opening a large copy takes most of a second. While one can't be opened the present one goes
+        on, but not for long: what it shows may have been taken from who asks. It is tried again.
 
         Returns:
             Whether it moved.
+
+        Raises:
+            StoreError: the newest copy could not be opened for a minute.
         """
         newest = self._copies.newest()
-        if newest in (None, self._number, self._refused) or self._closed:
+        if newest is None or newest == self._number or self._closed:
             return False
-        try:
-            self._replace()
-        except (IndexingError, OSError) as error:
-            self._refused = newest
-            logger.warning(
-                "copy %s can't be opened, so %d goes on: %s", newest, self._number, error
-            )
-            return False
-        return True
+        if self._failures.is_due(newest):
+            try:
+                self._replace()
+            except (IndexingError, OSError) as error:
+                self._failures.note(newest, error)
+                logger.warning(
+                    "copy %s can't be opened, so %d goes on: %s", newest, self._number, error
+                )
+            else:
+                self._failures.forget()
+                return True
+        self._failures.check_recent(self._copies.directory.name)
+        return False
 
     def read(self, ids: Sequence[str]) -> list[Point]:
         """Read points as ``scan`` does, in any order; absent ids are passed over."""

@@ -134,9 +134,9 @@ class ArgotRetriever(AskedByConfig):
         )
 
     def refresh(self) -> bool:
-        """Move to the index version that is live now, and to its encoder; searches go on meanwhile.
+        """Move to the index version that is live now, and load its encoder.
 
-        What is ingested into the version that is open is found without this.
+        Needed where that is another encoder; a retriever that follows finds all else by itself.
 
         Returns:
             Whether there was anything newer.

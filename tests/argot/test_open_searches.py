@@ -17,7 +17,7 @@ from argot.searching import OpenSearch, open_search
 from argot.stages import Stages
 from encoder.base import DenseEncoder
 from encoder.fake import HashingEncoder
-from indexing.errors import NoIndexError, StoreError, WrongEncoderError
+from indexing.errors import NoIndexError, StoreError
 from indexing.published.copies import readers_of
 from indexing.stores.server_settings import ServerSettings
 from indexing.sync.options import SyncOptions
@@ -155,21 +155,35 @@ def test_a_version_of_the_same_encoder_is_moved_to_without_loading_it(root: Path
         assert readers_of(Project.open(root).paths.indexes, first) == []
 
 
-def test_a_version_of_another_encoder_is_an_error_until_it_is_loaded(root: Path):
+def test_a_version_of_another_encoder_is_moved_to_by_the_search_that_finds_it(root: Path):
     load = Loading()
     with opened(root, load) as search:
         first = search.searcher.version_name
         second = fill_with(root, width=128)
-        for _ in range(2):
-            with pytest.raises(WrongEncoderError, match=r"is live now.*\n.*`refresh\(\)`"):
-                found(search)
-        indexes = Project.open(root).paths.indexes
-        assert (search.searcher.version_name, load.loaded) == (first, 1)
-        assert len(readers_of(indexes, first)) == 1
-        assert readers_of(indexes, second) == []
-        assert search.refresh()
+        assert found(search) == [SALARY]
         assert found(search) == [SALARY]
         assert (search.searcher.version_name, load.loaded) == (second, 2)
+        indexes = Project.open(root).paths.indexes
+        assert readers_of(indexes, first) == []
+        assert len(readers_of(indexes, second)) == 1
+
+
+def test_while_the_live_versions_encoder_cant_be_loaded_searches_are_errors(root: Path):
+    load = Loading()
+    with opened(root, load) as search:
+        first = search.searcher.version_name
+        second = fill_with(root, width=128)
+        load.fails = True
+        for _ in range(2):
+            with pytest.raises(OSError, match="fell off"):
+                found(search)
+        indexes = Project.open(root).paths.indexes
+        assert search.searcher.version_name == first
+        assert len(readers_of(indexes, first)) == 1
+        assert readers_of(indexes, second) == []
+        load.fails = False
+        assert found(search) == [SALARY]
+        assert search.searcher.version_name == second
 
 
 def test_a_search_by_words_moves_whatever_encoder_is_live(root: Path):
@@ -351,7 +365,7 @@ def test_what_stands_around_a_hit_is_of_the_state_that_was_searched(tmp_path: Pa
             (hit,) = search.searcher.search("part salaries", where={"source": "docs"})
             around = (*hit.before, *hit.after)
             assert around
-            assert all(state in part.text for part in (hit, *around))
+            assert all(state in text for text in (hit.text, *(part.text for part in around)))
             slow.during = lambda: None
 
 

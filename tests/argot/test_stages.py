@@ -123,7 +123,7 @@ def test_a_query_names_what_widens_it(project: Project, name: str):
 def test_a_language_model_that_every_search_asks_shares_the_encoders_weights(project: Project):
     with project.search_session(rerank="llm") as session:
         session.searcher.search("days of leave")
-        version, dense = session._index.version, session._parts.dense
+        version, dense = session._opened.index.version, session._opened.dense
         generator = project.generator_of(version).model
     encoder = project.encoder_of(version)
     ours = {weight.data_ptr() for weight in encoder._model.parameters()}  # type: ignore[union-attr]
@@ -235,4 +235,4 @@ def test_an_encoder_that_the_program_gave_stays(project: Project):
     project.encoder = given
     with project.search_session(rerank="llm") as session:
         assert session.searcher.search("days of leave", mode="sparse")
-        assert session._parts.dense is given
+        assert session._opened.dense is given

@@ -10,22 +10,24 @@ from typing import Any
 import pytest
 
 from indexing.filters import Eq, HasWords, Not, Or
+from retriever.errors import RetrieverError
 
 
-def _leak_world() -> ModuleType:
-    """The module leak_world.py; importlib mode gives test folders no import path."""
-    path = Path(__file__).with_name("leak_world.py")
-    spec = importlib.util.spec_from_file_location("leak_world", path)
+def _beside(name: str) -> ModuleType:
+    """A module of this folder; importlib mode gives test folders no import path."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["leak_world"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-leaks = _leak_world()
-Attempt, MARKER, PATHS = leaks.Attempt, leaks.MARKER, leaks.PATHS
+_world = _beside("leak_world")
+Attempt, MARKER, make_world = _world.Attempt, _world.MARKER, _world.make_world
+PATHS = _beside("leak_paths").PATHS
 
 
 def asking(*names: str, **more: Any) -> dict[str, Any]:
@@ -110,7 +112,7 @@ OF_ANOTHER_TENANT: dict[str, Any] = {
 def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Secrets for ``group:board``."""
     folder = tmp_path_factory.mktemp("leaks") / "protected"
-    world = leaks.make_world(folder, secret={"access": ["group:board"]})
+    world = make_world(folder, secret={"access": ["group:board"]})
     yield world
     world.close()
 
@@ -118,7 +120,7 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def divided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Texts of the tenants ``acme`` and ``rival``, open to everybody within each."""
-    world = leaks.make_world(
+    world = make_world(
         tmp_path_factory.mktemp("leaks") / "divided",
         secret={"metadata": {"tenant": "rival"}},
         settings="[access]\ntenant_field = 'metadata.tenant'\n",
@@ -131,7 +133,7 @@ def seen(world: Any, path: str, attempt: Any) -> str:
     """All that comes back, be it an error; the query itself is no news."""
     try:
         found = PATHS[path](world, attempt)
-    except (ValueError, TypeError, LookupError, leaks.RetrieverError) as error:
+    except (ValueError, TypeError, LookupError, RetrieverError) as error:
         found = error
     return repr(found).replace(repr(attempt.query), "").replace(attempt.query, "")
 
