@@ -51,7 +51,7 @@ TEMPLATE = """\
 # neighbours = 0              # chunks before and after each hit that come with it
 # rerank = "none"             # cross-encoder, llm or late-interaction read the best hits again
 # rerank_depth = 50           # hits that are read again
-# rerank_weight = 1.0         # below 1: their scores before that count, too
+# rerank_weight = 0.5         # beside their scores before that; 1: the reranker alone orders
 # expand = "none"             # hyde or multi-query: the language model widens each query
 
 [stages]

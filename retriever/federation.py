@@ -9,6 +9,7 @@ from retriever.conditions import Filter
 from retriever.plan import PlanOptions, SearchPlan
 from retriever.results import Hit
 from retriever.search import Searcher
+from retriever.settings import check_count
 
 Principals = Sequence[str] | Mapping[str, Sequence[str]] | None
 """Who asks: the same names in every index, or the names by index."""
@@ -20,6 +21,9 @@ class _Found:
 
     index: str
     rank: int
+    key: tuple[str, ...]
+    """What several indexes found under one key is one."""
+
     hits: Sequence[Hit]
 
 
@@ -54,8 +58,7 @@ class Federation:
                     f"a weight must be >= 0 and of one of {', '.join(searchers)}; "
                     f"got {weight} for {name!r}"
                 )
-        if rrf_k < 0:
-            raise ValueError(f"`rrf_k` must be >= 0; got {rrf_k}")
+        check_count("rrf_k", rrf_k, least=0)
         self._searchers = dict(searchers)
         self._weights = dict.fromkeys(searchers, 1.0) | given
         self._rrf_k = rrf_k
@@ -148,10 +151,9 @@ class Federation:
             for one in _ranked(name, hits, is_grouped=plans[name].is_grouped)
             if self._weights[name]
         ]
-        # what several indexes found is one: its first hit's id depends on nothing but its content
-        alike: dict[str, list[_Found]] = {}
+        alike: dict[tuple[str, ...], list[_Found]] = {}
         for one in ranked:
-            alike.setdefault(one.hits[0].id, []).append(one)
+            alike.setdefault(one.key, []).append(one)
         scored = [(sum(map(self._share, same)), same) for same in alike.values()]
         # equal scores: the order of the indexes, which is that of insertion
         scored.sort(key=lambda pair: -pair[0])
@@ -171,10 +173,11 @@ def _ranked(index: str, hits: Sequence[Hit], *, is_grouped: bool) -> Iterator[_F
     """Number the hits of one index, or its documents, whose hits stand together."""
     groups: dict[tuple[str, ...], list[Hit]] = {}
     for hit in hits:
-        key = (hit.source, hit.document_id) if is_grouped else (hit.id,)
+        key: tuple[str, ...] = (hit.source, hit.document_id) if is_grouped else (hit.id,)
         groups.setdefault(key, []).append(hit)
-    for rank, group in enumerate(groups.values(), start=1):
-        yield _Found(index, rank, group)
+    for rank, (name, group) in enumerate(groups.items(), start=1):
+        # a hit's id depends on nothing but its content; documents of two projects may share theirs
+        yield _Found(index, rank, (*name, group[0].uri), group)
 
 
 def _explained(hit: Hit, found: Sequence[_Found], *, score: float) -> Hit:

@@ -12,8 +12,9 @@
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime
-from math import isfinite
+from sys import float_info
 
 from indexing.filters import And, AnyOf, Bound, Condition, Eq, HasWords, Not, Or, Range
 
@@ -77,9 +78,10 @@ def _equality(field: str, value: object) -> Condition:
 
 def _operation(field: str, operator: object, operand: object) -> Condition:
     if operator not in _OPERATIONS:
+        ours = _ELSEWHERE.get(str(operator))
         raise ValueError(
             f"the filter on {field!r} has no operator {operator!r}; "
-            f"there are {', '.join(_OPERATIONS)}"
+            f"there are {', '.join(_OPERATIONS)}" + (f"\nhint: write {ours!r}" if ours else "")
         )
     return _OPERATIONS[str(operator)](field, operand)
 
@@ -98,21 +100,36 @@ def _words(field: str, operand: object) -> Condition:
 
 def _bound(field: str, operand: object) -> Bound:
     if isinstance(operand, str):
-        try:
-            day_only = len(operand.strip()) == len("2024-01-31")
-            kind = date if day_only else datetime
-            return kind.fromisoformat(operand.strip())
-        except ValueError as exc:
-            raise ValueError(
-                f"a bound of {field!r} must be a number or a date such as 2024-01-31 or "
-                f"2024-01-31T10:20:30Z; got {operand!r}"
-            ) from exc
+        for kind in (date, datetime):  # a day is all of it, in whatever form it is written
+            with suppress(ValueError):
+                return kind.fromisoformat(operand.strip())
+        raise ValueError(
+            f"a bound of {field!r} must be a number or a date such as 2024-01-31 or "
+            f"2024-01-31T10:20:30Z; got {operand!r}"
+        )
     if isinstance(operand, date):
         return operand
-    if isinstance(operand, int | float) and not isinstance(operand, bool) and isfinite(operand):
-        return operand
+    if isinstance(operand, int | float) and not isinstance(operand, bool):
+        finite = -float_info.max <= operand <= float_info.max  # a whole number may be any size
+        if finite:
+            return operand
     raise ValueError(f"a bound of {field!r} must be a finite number or a date; got {operand!r}")
 
+
+_ELSEWHERE = {
+    "$eq": "=",
+    "$ne": "!=",
+    "$gt": ">",
+    "$gte": ">=",
+    "$lt": "<",
+    "$lte": "<=",
+    "$in": "in",
+    "$nin": "not in",
+    "==": "=",
+    "match": "words",
+    "$like": "words",
+}
+"""What other filter languages call our operators."""
 
 _OPERATIONS: dict[str, Callable[[str, object], Condition]] = {
     "=": _equality,

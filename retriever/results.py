@@ -56,7 +56,7 @@ class Hit:
     text: str
     score: float
     """Of the last step that scored it: that of the side in mode dense or sparse, fused in mode
-    hybrid, the reranker's where there is one; higher is better."""
+    hybrid, with a reranker its own and that before, weighed and added; higher is better."""
 
     dense: DenseMatch | None
     sparse: SparseMatch | None

@@ -56,9 +56,9 @@ class SearchSettings:
     rerank_depth: int = 50
     """Candidates that are reranked, >= 1; a larger `k` raises it."""
 
-    rerank_weight: float = 1.0
-    """How much the reranker counts beside the scores that it found, in (0, 1]. 1: it alone orders.
-    Below, both are brought to one scale by mean and deviation and added."""
+    rerank_weight: float = 0.5
+    """How much the reranker counts beside the scores before it, in (0, 1]: both are brought to one
+    scale by mean and deviation, and added. 1: the reranker alone orders."""
 
     expand: str = OFF
     """Stage that widens the query by other wordings or by passages; ``none``: none."""

@@ -1,7 +1,7 @@
 """A project as a LangChain document index: what `langchain_core.indexing.index` fills."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +42,9 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
 
     filter: SkipValidation[Filter] = None
     """Narrows every search."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What else each search does otherwise than the settings, such as ``rerank``."""
 
     @classmethod
     def from_project(cls, project: Project | str | Path, **options: Any) -> Self:  # noqa: ANN401
@@ -141,7 +144,14 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
 
     def _asked(self, arguments: dict[str, Any]) -> dict[str, Any]:
         both, k = narrowed(self.filter, arguments.get("filter")), arguments.get("k")
-        return {**arguments, "k": self.k if k is None else k, "filter": both}
+        wanted = self.k if k is None else k
+        return {**self.options, **arguments, "k": wanted, "filter": both}
+
+    def _bound(self, arguments: Mapping[str, Any]) -> Self:
+        said = {name: value for name, value in arguments.items() if value is not None}
+        both = narrowed(self.filter, said.pop("filter", None))
+        update = {"k": said.pop("k", self.k), "filter": both}
+        return self.model_copy(update={**update, "options": {**self.options, **said}})
 
     def _get_ls_params(self, **_kwargs: object) -> LangSmithRetrieverParams:
         return self.store.langsmith_params()

@@ -13,17 +13,19 @@ from argot.document_writing import SOURCE
 from argot.langchain.documents import check_ids, document_of, stored_document
 from argot.langchain.store_retriever import ArgotStoreRetriever
 from indexing.filters import And, AnyOf, Condition, Eq
+from retriever.errors import PlanError
 from retriever.langchain.asking import check_known
 from retriever.langchain.retriever import langsmith_params, narrowed
 from retriever.langchain.tracing import trace
 from retriever.plan import PlanOptions
 from retriever.results import Hit
 from retriever.search import Searcher
+from retriever.settings import OFF, check_count
 
 OWN = Eq("source", SOURCE)
 IDS_PER_READ = 500
-CALIBRATED = {"mode": "dense", "rescore": True}
-"""Only a cosine means the same for every query."""
+CALIBRATED = {"mode": "dense", "rescore": True, "expand": OFF, "rerank": OFF}
+"""Only a cosine means the same for every query; a relevance is one, whatever the settings say."""
 ARGUMENTS = ("filter", "principals", *PlanOptions.__annotations__)
 """What every search takes besides what LangChain names."""
 
@@ -100,7 +102,7 @@ class SearchedStore(VectorStore):
             lambda_mult: In [0, 1]: 1 is relevance alone, 0 difference alone.
             kwargs: As for every search.
         """
-        found = self._search(query, k=k, depth=fetch_k, mmr=lambda_mult, **kwargs)
+        found = self._search(query, k=k, **_diverse(fetch_k, lambda_mult), **kwargs)
         return [document_of(hit) for hit in found]
 
     async def amax_marginal_relevance_search(
@@ -112,7 +114,7 @@ class SearchedStore(VectorStore):
         **kwargs: Any,  # noqa: ANN401
     ) -> list[Document]:
         """Do the same; the event loop goes on."""
-        found = await self._asearch(query, k=k, depth=fetch_k, mmr=lambda_mult, **kwargs)
+        found = await self._asearch(query, k=k, **_diverse(fetch_k, lambda_mult), **kwargs)
         return [document_of(hit) for hit in found]
 
     def max_marginal_relevance_search_by_vector(
@@ -124,7 +126,7 @@ class SearchedStore(VectorStore):
         **kwargs: Any,  # noqa: ANN401
     ) -> list[Document]:
         """Find documents near a vector that do not repeat each other."""
-        found = self._search_vector(embedding, k=k, depth=fetch_k, mmr=lambda_mult, **kwargs)
+        found = self._search_vector(embedding, k=k, **_diverse(fetch_k, lambda_mult), **kwargs)
         return [document_of(hit) for hit in found]
 
     async def amax_marginal_relevance_search_by_vector(
@@ -136,7 +138,9 @@ class SearchedStore(VectorStore):
         **kwargs: Any,  # noqa: ANN401
     ) -> list[Document]:
         """Do the same; the event loop goes on."""
-        found = await self._asearch_vector(embedding, k=k, depth=fetch_k, mmr=lambda_mult, **kwargs)
+        found = await self._asearch_vector(
+            embedding, k=k, **_diverse(fetch_k, lambda_mult), **kwargs
+        )
         return [document_of(hit) for hit in found]
 
     def get_by_ids(
@@ -195,7 +199,7 @@ class SearchedStore(VectorStore):
         k: int = 4,
         **kwargs: Any,  # noqa: ANN401
     ) -> Scored:
-        found = self._search(query, k=k, **{**kwargs, **CALIBRATED})
+        found = self._search(query, k=k, **_calibrated(kwargs))
         return [(document_of(hit), relevance(hit.score)) for hit in found]
 
     async def _asimilarity_search_with_relevance_scores(
@@ -204,7 +208,7 @@ class SearchedStore(VectorStore):
         k: int = 4,
         **kwargs: Any,  # noqa: ANN401
     ) -> Scored:
-        found = await self._asearch(query, k=k, **{**kwargs, **CALIBRATED})
+        found = await self._asearch(query, k=k, **_calibrated(kwargs))
         return [(document_of(hit), relevance(hit.score)) for hit in found]
 
     def _search(self, query: str, **kwargs: Any) -> list[Hit]:  # noqa: ANN401
@@ -238,6 +242,23 @@ def _asked(arguments: dict[str, Any]) -> dict[str, Any]:
     check_known(arguments, ARGUMENTS, of="a search")
     where: Condition | None = narrowed(OWN, arguments.pop("filter", None))
     return {**arguments, "where": where}
+
+
+def _calibrated(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Ask for cosines; what would give other scores is refused."""
+    for name, needed in CALIBRATED.items():
+        given = arguments.get(name)
+        if given not in (None, needed):
+            raise PlanError(
+                f"a relevance is a cosine, so `{name}` must be {needed!r}; got {given!r}\n"
+                "hint: `similarity_search_with_score` gives the scores of any search"
+            )
+    return {**arguments, **CALIBRATED}
+
+
+def _diverse(fetch_k: int, lambda_mult: float) -> dict[str, Any]:
+    check_count("fetch_k", fetch_k, least=1)
+    return {"depth": fetch_k, "mmr": lambda_mult}
 
 
 def _traced(searcher: Searcher, hits: list[Hit]) -> list[Hit]:

@@ -1,7 +1,7 @@
 """A vector store as a retriever that is told who asks by the configuration."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, Self, runtime_checkable
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -89,6 +89,14 @@ class ArgotStoreRetriever(AskedByConfig, VectorStoreRetriever):
         both = narrowed(self.search_kwargs.get("filter"), given.get("filter"))
         wanted = {} if self.k is None else {"k": self.k}
         return {**wanted, **given, "filter": both}
+
+    def _bound(self, arguments: Mapping[str, Any]) -> Self:
+        said = {name: value for name, value in arguments.items() if value is not None}
+        both = narrowed(self.search_kwargs.get("filter"), said.pop("filter", None))
+        own = {"k": said.pop("k")} if "k" in said else {}
+        return self.model_copy(
+            update={**own, "search_kwargs": {**self.search_kwargs, **said, "filter": both}}
+        )
 
     def _argument_names(self) -> Iterable[str]:
         return ("filter", *PlanOptions.__annotations__, *OF_SEARCH_TYPES)

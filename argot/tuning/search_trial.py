@@ -15,7 +15,7 @@ DEPTHS = (20, 50, 100, 200)
 RRF_K = (5, 20, 60)
 DENSE_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 RERANK_DEPTHS = (10, 20, 50, 100)
-RERANK_WEIGHTS = (1.0, 0.7, 0.5, 0.3, 0.15)
+RERANK_WEIGHTS = (0.5, 0.3, 0.15, 0.7, 1.0)
 
 Scored = Sequence[tuple[str, float]]
 """Ids of chunks with their scores, best first."""

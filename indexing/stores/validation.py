@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
+from sys import float_info
 
 import numpy as np
 
@@ -137,7 +138,7 @@ def _check_bounds(condition: Range) -> None:
 
 def _is_bound(value: object) -> bool:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return math.isfinite(value)
+        return -float_info.max <= value <= float_info.max  # a whole number may be any size
     return isinstance(value, date)
 
 

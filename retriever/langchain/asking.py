@@ -1,12 +1,13 @@
 """How a LangChain retriever is asked: by whom, and with which arguments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self, cast
 
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableConfig, ensure_config
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, ensure_config
+from langchain_core.runnables.config import merge_configs
 
 from retriever.access import TENANT, check_principals
 
@@ -41,9 +42,47 @@ class AskedByConfig(BaseRetriever, ABC):
         check_known(kwargs, self._argument_names(), of="`invoke`", hint=WHO_ASKS)
         return await super().ainvoke(input, config, **kwargs, principals=principals_of(config))
 
+    def bind(self, **kwargs: Any) -> Self:  # noqa: ANN401 - LangChain's signature
+        """Make one that is asked with arguments of `invoke`; a filter narrows for good.
+
+        LangChain's own would let `invoke` replace a filter that was bound.
+        """
+        check_known(kwargs, self._argument_names(), of="`invoke`", hint=WHO_ASKS)
+        return self._bound(kwargs)
+
+    def with_config(
+        self,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,  # noqa: ANN401 - LangChain's signature
+    ) -> Runnable[str, list[Document]]:
+        """Make one that is asked with a configuration; it can be bound as this one can."""
+        given = cast("RunnableConfig", {**(config or {}), **kwargs})
+        return _Configured(bound=self, config=given)
+
+    @abstractmethod
+    def _bound(self, arguments: Mapping[str, Any]) -> Self:
+        """Make a copy with arguments of `invoke`, which are known ones."""
+
     @abstractmethod
     def _argument_names(self) -> Iterable[str]:
         """Name what `invoke` takes besides the query and the configuration."""
+
+
+class _Configured(RunnableBinding[str, list[Document]]):
+    """A retriever with a configuration, whose bound filters only narrow."""
+
+    bound: AskedByConfig
+
+    def bind(self, **kwargs: Any) -> Self:  # noqa: ANN401
+        return type(self)(bound=self.bound.bind(**kwargs), config=self.config)
+
+    def with_config(
+        self,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Self:
+        given = cast("RunnableConfig", {**(config or {}), **kwargs})
+        return type(self)(bound=self.bound, config=merge_configs(self.config, given))
 
 
 def principals_of(config: RunnableConfig | None) -> Sequence[str] | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -136,7 +136,7 @@ class ArgotRetriever(AskedByConfig):
     def refresh(self) -> bool:
         """Move to the index version that is live now, and load its encoder.
 
-        Needed where that is another encoder; a retriever that follows finds all else by itself.
+        A retriever that follows does it by itself, in the next search.
 
         Returns:
             Whether there was anything newer.
@@ -193,6 +193,12 @@ class ArgotRetriever(AskedByConfig):
     def _found(self, hits: Sequence[Hit]) -> list[Document]:
         trace(self.searcher, hits)
         return [_document(hit) for hit in hits]
+
+    def _bound(self, arguments: Mapping[str, Any]) -> Self:
+        said = {name: value for name, value in arguments.items() if value is not None}
+        both = narrowed(self.filter, said.pop("filter", None))
+        own: dict[str, Any] = {name: said.pop(name) for name in ("k", "mode") if name in said}
+        return self.model_copy(update={**own, "filter": both, "options": {**self.options, **said}})
 
     def _argument_names(self) -> Iterable[str]:
         return ("filter", *PlanOptions.__annotations__)

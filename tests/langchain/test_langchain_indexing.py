@@ -144,3 +144,13 @@ def test_with_tenants_a_store_of_one_is_cleaned_up(kind: str, tmp_path: Path):
         assert {d.page_content for d in acme} == {"acme one", "acme two"}
         (rival,) = store.similarity_search("one two three", 9, principals=["tenant:rival"])
         assert rival.page_content == "rival one"
+
+
+def test_a_filter_bound_to_a_document_index_narrows_for_good(project: Project):
+    with ArgotDocumentIndex.from_project(project, mode="sparse") as documents:
+        documents.upsert([Document(id=name, page_content="leave") for name in "abc"])
+        both, other = {"document_id": ["a", "b"]}, {"document_id": ["b", "c"]}
+        bound = documents.bind(filter=both).with_config(tags=["x"]).bind(k=3, per_document=1)
+        assert {one.id for one in bound.invoke("leave")} == {"a", "b"}
+        assert [one.id for one in bound.invoke("leave", filter=other)] == ["b"]
+        assert len(documents.invoke("leave")) == 3

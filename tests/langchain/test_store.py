@@ -16,7 +16,7 @@ from argot.project import Project
 from argot.settings import FILE
 from encoder.fake import HashingEncoder
 from indexing.errors import WrongEncoderError
-from retriever.errors import MissingPrincipalError, ModeError
+from retriever.errors import MissingPrincipalError, ModeError, PlanError
 
 if TYPE_CHECKING:
     from fake_qdrant import FakeQdrant
@@ -102,6 +102,20 @@ def test_relevance_is_between_zero_and_one_and_cuts_off_at_a_threshold(project: 
             search_type="similarity_score_threshold", search_kwargs={"score_threshold": 0.9}
         )
         assert ids(retriever.invoke("leave")) == ["leave", "leave again"]
+        for said in ({"mode": "sparse"}, {"rerank": "x"}, {"expand": "x"}, {"rescore": False}):
+            with pytest.raises(
+                PlanError, match=f"a relevance is a cosine, so `{next(iter(said))}`"
+            ):
+                store.similarity_search_with_relevance_scores("leave", **said)
+        same = store.similarity_search_with_relevance_scores("leave", k=3, mode="dense")
+        assert same == scored
+        narrow = store.as_retriever(search_kwargs={"filter": {"document_id": "leave"}})
+        for asked in (narrow, narrow.bind(k=3), narrow.with_config(tags=["x"])):
+            assert ids(asked.invoke("leave", filter={"document_id": "both"})) == []
+        some = store.as_retriever().bind(filter={"document_id": ["leave", "both"]}, k=5)
+        assert ids(some.invoke("leave", filter={"document_id": "leave"})) == ["leave"]
+        with pytest.raises(ValueError, match="`fetch_k` must be a whole number >= 1"):
+            store.max_marginal_relevance_search("leave", fetch_k=0)
         diverse = store.as_retriever(search_type="mmr", search_kwargs={"lambda_mult": 0.0, "k": 2})
         assert ids(diverse.invoke("leave", mode="dense")) == ["leave", "both"]
 

@@ -64,6 +64,27 @@ def test_documents_of_several_indexes_are_grouped(searcher: Searcher, wiki: Sear
     assert len({hit.score for hit in hits}) == 1  # both documents are first of their index
 
 
+def test_a_document_that_two_indexes_hold_is_one_even_if_they_prefer_different_chunks(
+    make_searcher: Callable[..., Searcher], encoder: HashingEncoder
+):
+    rules = {"document_id": "leave", "text": "Leave is thirty days.", "uri": "leave.md"}
+    more = {"document_id": "leave", "text": "Leave, leave and leave.", "uri": "leave.md"}
+    other = {"document_id": "leave", "text": "Leave is fewer days.", "uri": "elsewhere/leave.md"}
+    searchers = {
+        name: make_searcher(chunks, indexed_with=encoder, dense=encoder, mode="sparse")
+        for name, chunks in (("one", [rules]), ("two", [rules, more]), ("third", [other]))
+    }
+    hits = Federation(searchers).search("leave", k=5, per_document=1)
+
+    assert [(hit.uri, hit.index) for hit in hits] == [
+        ("leave.md", "one"),
+        ("elsewhere/leave.md", "third"),
+    ]
+    assert [part["index"] for part in hits[0].explanation["federation"]["indexes"]] == [
+        *("one", "two")
+    ]
+
+
 def test_a_protected_index_among_others_needs_to_know_who_asks(
     searcher: Searcher, protected_searcher: Searcher
 ):
@@ -91,7 +112,8 @@ async def test_async_gives_the_same(searcher: Searcher, wiki: Searcher):
     [
         ({"weights": {"other": 1.0}}, "of one of handbook; got 1.0 for 'other'"),
         ({"weights": {"handbook": -1.0}}, "a weight must be >= 0"),
-        ({"rrf_k": -1}, "`rrf_k` must be >= 0"),
+        ({"rrf_k": -1}, "`rrf_k` must be a whole number >= 0"),
+        ({"rrf_k": 1.5}, "`rrf_k` must be a whole number >= 0"),
     ],
 )
 def test_a_bad_federation_is_refused(searcher: Searcher, options: Any, message: str):

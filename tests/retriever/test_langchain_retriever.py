@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
 from langchain_core.load import dumps
-from langchain_core.runnables import ConfigurableField
+from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_core.tools import create_retriever_tool
 from pydantic import ValidationError
 
@@ -67,6 +68,30 @@ def test_a_filter_of_invoke_narrows_that_of_the_constructor(searcher: Searcher):
     assert found(filter={"metadata.language": "en", "page": 3}) == {"leave"}
     assert found(filter={"document_id": []}) == set()
     assert found(filter={}) == found(filter=None) == found()
+
+
+def test_a_bound_filter_narrows_for_good(searcher: Searcher):
+    retriever = ArgotRetriever(searcher=searcher, mode="sparse")
+    both, other = {"document_id": ["pay", "leave"]}, {"document_id": ["leave", "parking"]}
+    configured = retriever.with_config(tags=["a"]).bind(filter=both)
+    ways: list[Runnable[str, list[Document]]] = [
+        retriever.bind(filter=both),
+        retriever.bind(filter=both, k=9).bind(k=8, mode="dense"),
+        retriever.bind(k=9).bind(filter=both).with_config(tags=["b"]),
+        configured,
+        configured.with_config(metadata={"c": 1}).bind(k=7),
+    ]
+    for bound in ways:
+        for found in (
+            bound.invoke(QUERY, filter=other),
+            bound.bind(filter=other).invoke(QUERY),
+            bound.batch([QUERY], filter=other)[0],
+        ):
+            assert {document.metadata["document_id"] for document in found} == {"leave"}
+    assert len(retriever.bind(k=1).invoke(QUERY)) == 1
+    assert len(retriever.bind(k=1, rerank="none").invoke(QUERY, k=2)) == 2
+    with pytest.raises(TypeError, match="`invoke` takes filter"):
+        retriever.bind(filters=both)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_reranker_orders_the_best_candidates_and_the_explanation_says_how(
     searcher = staged(rerankers={"short": reranker})
     before = searcher.search(QUERY, k=3)
     reranker.read.clear()
-    after = searcher.search(QUERY, k=3, rerank="short", rerank_depth=3)
+    after = searcher.search(QUERY, k=3, rerank="short", rerank_depth=3, rerank_weight=1)
 
     assert len(reranker.read) == 3
     assert "Time off\nHandbook\nVacation\nEmployees" in reranker.read[0]  # as it was encoded
@@ -164,7 +164,7 @@ def test_a_reranker_orders_the_best_candidates_and_the_explanation_says_how(
         assert hit.explanation["rerank"] == {
             "name": "shortest",
             "score": hit.score,
-            "weight": 1.0,
+            "weight": 1,
             "before": was,
             "after": rank,
             "delta": was - rank,
@@ -183,7 +183,10 @@ def test_a_side_searched_alone_is_not_left_out_by_its_weight_in_the_fusion(
 
 def test_a_reranker_can_be_weighed_beside_the_scores_before_it(staged: Callable[..., Searcher]):
     searcher = staged(rerankers={"short": ByLength()})
-    alone = {hit.id: hit for hit in searcher.search(QUERY, k=3, rerank="short", rerank_depth=3)}
+    alone = {
+        hit.id: hit
+        for hit in searcher.search(QUERY, k=3, rerank="short", rerank_depth=3, rerank_weight=1)
+    }
     before = searcher.search(QUERY, k=3)
     hits = searcher.search(QUERY, k=3, rerank="short", rerank_depth=3, rerank_weight=0.25)
 
