@@ -16,6 +16,9 @@ from retriever.results import Hit
 from retriever.stages import Reranker
 from retriever.surroundings import surroundings
 
+MOST_CANDIDATES = 10_000
+"""Of each ranking, to find enough documents in; a larger `depth` raises it."""
+
 OF_DOCUMENT = ("source", "document_id")
 """Fields of a payload that say which document a chunk is of."""
 
@@ -100,8 +103,9 @@ class RunningSearch:
         return ranked
 
     def _gathered(self, query: EncodedQuery, *, documents: int) -> list[Candidate]:
-        """Take candidates, more and more until they are of so many documents."""
+        """Take candidates, more and more until they are of so many documents, or too many."""
         depth = max(self.plan.candidates, documents)
+        most = max(depth, MOST_CANDIDATES)
         while True:
             found = gather(
                 self.store,
@@ -112,8 +116,8 @@ class RunningSearch:
                 fields=OF_DOCUMENT if documents else (),
             )
             ranked = found.ranked(self.plan)
-            if not documents or not found.may_be_more:
+            if not documents or not found.may_be_more or depth == most:
                 return ranked
             if len({candidate.document_id for candidate in ranked}) >= documents:
                 return ranked
-            depth *= 2
+            depth = min(2 * depth, most)

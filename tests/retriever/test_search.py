@@ -13,6 +13,7 @@ import pytest
 from encoder.fake import HashingEncoder
 from indexing.errors import WrongEncoderError
 from indexing.filters import And, AnyOf, Condition, Eq, Not, Or, Range
+from retriever import running
 from retriever.errors import ModeError
 from retriever.results import DenseMatch, SparseMatch
 from retriever.search import Searcher
@@ -233,6 +234,22 @@ def test_documents_behind_many_chunks_of_one_are_still_found(
         ranked = searcher.rank_documents(["leave 7"], limit=6, mode=mode)[0]
         assert {id_ for id_, _ in ranked} == {"long", "s1", "s2", "s3", "s4", "s5"}
         assert len(searcher.rank_documents(["leave 7"], limit=3, mode=mode)[0]) == 3
+
+
+def test_a_document_of_endless_chunks_does_not_make_a_search_read_them_all(
+    make_searcher: MakeSearcher, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(running, "MOST_CANDIDATES", 64)
+    long = [{"document_id": "long", "text": f"leave {number}"} for number in range(300)]
+    other = {"document_id": "other", "text": "leave " + "pay " * 30}
+    searcher = make_searcher([*long, other], indexed_with=encoder, dense=encoder, depth=10)
+
+    def found(**options: Any) -> set[str]:
+        hits = searcher.search("leave 7", mode="dense", k=2, per_document=1, **options)
+        return {hit.document_id for hit in hits}
+
+    assert found() == {"long"}
+    assert found(depth=400) == {"long", "other"}
 
 
 class BusyEncoder(HashingEncoder):
