@@ -9,6 +9,7 @@ import pytest
 
 from argot import Project
 from argot.asking import open_answerer
+from argot.cli.visible import visible
 from argot.document_writing import DocumentWriter
 from connectors.document import Document
 
@@ -188,7 +189,7 @@ def test_an_answer_is_streamed_and_its_sources_are_hits(with_model: Path, argot:
     assert (source["number"], source["cited"], source["cut"]) == (1, 1 in found["cited"], False)
     code, out, err = argot(*asked)
     assert code == 0
-    assert out.startswith(f"{found['answer']}\n")
+    assert out.startswith(f"{visible(found['answer'])}\n")
     assert "cites none of its 1 sources: check it against\n[1] " in err
     assert argot(*asked, "--mode", "sparse", "--json")[1]["answer"] == found["answer"]
 
