@@ -68,6 +68,11 @@ def _equality(field: str, value: object) -> Condition:
             return AnyOf(field, tuple(value))
         if all(isinstance(one, int) and not isinstance(one, bool) for one in value):
             return AnyOf(field, tuple(value))
+    if value is None:
+        raise ValueError(
+            f"the filter on {field!r} must have a value; got None\n"
+            f"hint: leave {field!r} out of the filter to find documents whatever it is"
+        )
     raise ValueError(
         f"the filter on {field!r} must be a string, a whole number, a boolean, or a list of "
         f"strings or of whole numbers; got {value!r}\n"
