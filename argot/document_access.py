@@ -78,10 +78,9 @@ class WriteRules:
         return not self.tenant_field or tenant_of(stored, self.tenant_field) == self.tenant
 
     def _beside(self, document: Document) -> Condition:
-        """Choose the documents of programs that are of the same tenant."""
+        """Choose the documents that are of the same tenant, whatever their source."""
         tenant = tenant_of(document, self.tenant_field) if self.tenant_field else None
-        own = () if tenant is None else (Eq(self.tenant_field, tenant),)
-        return And((Eq("source", HANDED_OVER), *own))
+        return And(() if tenant is None else (Eq(self.tenant_field, tenant),))
 
     def _check_tenant(self, document: Document, stored: Document | None) -> None:
         if not self.tenant_field:
@@ -132,7 +131,7 @@ def tenant_of(document: Document, field: str) -> str | None:
     }
     for name in field.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, str) and found else None
+    return found if isinstance(found, str) and found.strip() else None
 
 
 def check_tenant(tenant: object, *, field: str) -> None:

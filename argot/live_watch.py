@@ -47,6 +47,6 @@ class LiveWatch:
     def _named_by_server(self) -> str | None:
         now = self._clock()
         if self._asked is None or now - self._asked >= ASK_SERVER_SECONDS:
+            self._asked = now  # of a server that doesn't answer, too: each question takes seconds
             self._answer = published_version(self._server).name
-            self._asked = now
         return self._answer

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 from typing import Self
 
 from argot.live_watch import LiveWatch
@@ -24,6 +25,9 @@ from retriever.settings import Mode, SearchSettings
 
 LoadEncoder = Callable[[IndexVersion], DenseEncoder | None]
 """Loads the encoder that a version is searched with; None: the project has none."""
+
+TRY_AGAIN_SECONDS = 5.0
+"""After the live version could not be moved to, searches fail at once for so long."""
 
 Searched = tuple[IndexVersion, DenseEncoder | None]
 """What is searched at present, and the encoder of the queries; None: none is loaded."""
@@ -64,6 +68,7 @@ class OpenSearch:
         stages_for: StagesFor,
         access: AccessSettings,
         follow: bool,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._open_live = open_live
         self._parts_of = parts_of
@@ -73,6 +78,8 @@ class OpenSearch:
         # Held by each search. Reentrant: a search that finds another version live moves by itself.
         self._turn = threading.Condition()
         self._is_refreshing = self._is_closed = False
+        self._clock = clock
+        self._failure: tuple[Exception, float] | None = None
         with ExitStack() as undo:
             index = undo.enter_context(open_live())
             self._opened = opened = parts_of(index, None, load_dense)
@@ -138,10 +145,22 @@ class OpenSearch:
         self._check_open()
         index = self._opened.index
         if not self._live.is_live(index.version.name):
-            self._live.forget()
-            self._move()
+            self._try_to_move()
         elif isinstance(index.store, PublishedStore):
             index.store.follow()
+
+    def _try_to_move(self) -> None:
+        """Move, or fail as a moment ago: what was loaded in vain is not loaded for each search."""
+        if self._failure is not None:
+            error, failed_at = self._failure
+            if self._clock() - failed_at < TRY_AGAIN_SECONDS:
+                raise error.with_traceback(None)
+        self._live.forget()
+        try:
+            self._move()
+        except Exception as error:
+            self._failure = error, self._clock()
+            raise
 
     def _move(self) -> None:
         """Search what is live from now on; after an error nothing has changed."""
@@ -159,6 +178,7 @@ class OpenSearch:
                     before_search=self._before_search,
                 )
                 self._opened = new
+                self._failure = None
             undo.pop_all()
         old.index.close()
 

@@ -176,8 +176,10 @@ def _ranked(index: str, hits: Sequence[Hit], *, is_grouped: bool) -> Iterator[_F
         key: tuple[str, ...] = (hit.source, hit.document_id) if is_grouped else (hit.id,)
         groups.setdefault(key, []).append(hit)
     for rank, (name, group) in enumerate(groups.items(), start=1):
-        # a hit's id depends on nothing but its content; documents of two projects may share theirs
-        yield _Found(index, rank, (*name, group[0].uri), group)
+        # A hit's id depends on nothing but its content. Documents of two projects may share theirs:
+        # they are one if they come from the same place, or begin with the same hit.
+        place = (*name, group[0].uri) if is_grouped and group[0].uri else (group[0].id,)
+        yield _Found(index, rank, place, group)
 
 
 def _explained(hit: Hit, found: Sequence[_Found], *, score: float) -> Hit:

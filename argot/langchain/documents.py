@@ -98,6 +98,10 @@ def access_list(access: object) -> tuple[str, ...] | None:
     for name in access:
         if not isinstance(name, str) or not name:
             raise ValueError(f"`access` must hold non-empty strings; got {name!r}")
+        if name == EVERYBODY:
+            raise ValueError(
+                f"`access` must be a list of names, or {EVERYBODY!r} and no list; got {access!r}"
+            )
         _check_text("a name in `access`", name)
     # a set has no order, and another order would be another list
     return tuple(sorted(access) if isinstance(access, set | frozenset) else access)

@@ -13,13 +13,14 @@ from langchain_core.documents import Document
 from langchain_core.indexing.base import DeleteResponse, DocumentIndex, UpsertResponse
 from langchain_core.retrievers import LangSmithRetrieverParams
 from langchain_core.runnables import RunnableConfig
-from pydantic import ConfigDict, Field, SkipValidation
+from pydantic import ConfigDict, Field, SkipValidation, field_validator
 
 from argot.langchain.searching import ARGUMENTS
 from argot.langchain.store import ArgotVectorStore
 from argot.project import Project
 from retriever.langchain.asking import AskedByConfig, check_known
 from retriever.langchain.retriever import Filter, narrowed
+from retriever.plan import PlanOptions
 
 OF_STORE = ("embedding", "mode", "access", "tenant")
 """Options that the store takes."""
@@ -45,6 +46,12 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
 
     options: dict[str, Any] = Field(default_factory=dict)
     """What else each search does otherwise than the settings, such as ``rerank``."""
+
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, given: dict[str, Any]) -> dict[str, Any]:
+        check_known(given, PlanOptions.__annotations__.keys() - {"k"}, of="`options`")
+        return given
 
     @classmethod
     def from_project(cls, project: Project | str | Path, **options: Any) -> Self:  # noqa: ANN401
@@ -145,7 +152,8 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
     def _asked(self, arguments: dict[str, Any]) -> dict[str, Any]:
         both, k = narrowed(self.filter, arguments.get("filter")), arguments.get("k")
         wanted = self.k if k is None else k
-        return {**self.options, **arguments, "k": wanted, "filter": both}
+        said = {name: value for name, value in arguments.items() if value is not None}
+        return {**self.options, **said, "k": wanted, "filter": both}
 
     def _bound(self, arguments: Mapping[str, Any]) -> Self:
         said = {name: value for name, value in arguments.items() if value is not None}

@@ -1,5 +1,6 @@
 """How a LangChain vector store is searched: every method as one search of ours."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,6 +27,8 @@ OWN = Eq("source", SOURCE)
 IDS_PER_READ = 500
 CALIBRATED = {"mode": "dense", "rescore": True, "expand": OFF, "rerank": OFF}
 """Only a cosine means the same for every query; a relevance is one, whatever the settings say."""
+PLAIN: dict[str, Any] = {"mmr": 1.0, "min_score": -math.inf, "per_document": 0}
+"""What [search] may say of other searches; a search for relevance has it only if it is asked to."""
 ARGUMENTS = ("filter", "principals", *PlanOptions.__annotations__)
 """What every search takes besides what LangChain names."""
 
@@ -55,7 +58,8 @@ class SearchedStore(VectorStore):
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:  # noqa: ANN401
         """Find documents with the score of the search; higher is better.
 
-        It is a cosine in mode ``dense``, BM25 in mode ``sparse``, and else that of the fusion.
+        It is a cosine in mode ``dense``, BM25 in mode ``sparse``, and else that of the fusion; with
+        a reranker its own and that, weighed and added.
         """
         return _scored(self._search(query, k=k, **kwargs))
 
@@ -102,7 +106,9 @@ class SearchedStore(VectorStore):
             lambda_mult: In [0, 1]: 1 is relevance alone, 0 difference alone.
             kwargs: As for every search.
         """
-        found = self._search(query, k=k, **_diverse(fetch_k, lambda_mult), **kwargs)
+        found = self._search(
+            query, k=k, **_diverse(kwargs, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        )
         return [document_of(hit) for hit in found]
 
     async def amax_marginal_relevance_search(
@@ -114,7 +120,9 @@ class SearchedStore(VectorStore):
         **kwargs: Any,  # noqa: ANN401
     ) -> list[Document]:
         """Do the same; the event loop goes on."""
-        found = await self._asearch(query, k=k, **_diverse(fetch_k, lambda_mult), **kwargs)
+        found = await self._asearch(
+            query, k=k, **_diverse(kwargs, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        )
         return [document_of(hit) for hit in found]
 
     def max_marginal_relevance_search_by_vector(
@@ -126,7 +134,9 @@ class SearchedStore(VectorStore):
         **kwargs: Any,  # noqa: ANN401
     ) -> list[Document]:
         """Find documents near a vector that do not repeat each other."""
-        found = self._search_vector(embedding, k=k, **_diverse(fetch_k, lambda_mult), **kwargs)
+        found = self._search_vector(
+            embedding, k=k, **_diverse(kwargs, fetch_k=fetch_k, lambda_mult=lambda_mult)
+        )
         return [document_of(hit) for hit in found]
 
     async def amax_marginal_relevance_search_by_vector(
@@ -139,7 +149,7 @@ class SearchedStore(VectorStore):
     ) -> list[Document]:
         """Do the same; the event loop goes on."""
         found = await self._asearch_vector(
-            embedding, k=k, **_diverse(fetch_k, lambda_mult), **kwargs
+            embedding, k=k, **_diverse(kwargs, fetch_k=fetch_k, lambda_mult=lambda_mult)
         )
         return [document_of(hit) for hit in found]
 
@@ -253,12 +263,16 @@ def _calibrated(arguments: dict[str, Any]) -> dict[str, Any]:
                 f"a relevance is a cosine, so `{name}` must be {needed!r}; got {given!r}\n"
                 "hint: `similarity_search_with_score` gives the scores of any search"
             )
-    return {**arguments, **CALIBRATED}
+    return {**PLAIN, **arguments, **CALIBRATED}
 
 
-def _diverse(fetch_k: int, lambda_mult: float) -> dict[str, Any]:
+def _diverse(arguments: dict[str, Any], *, fetch_k: int, lambda_mult: float) -> dict[str, Any]:
+    """Say it as our options, which LangChain's names stand for here."""
     check_count("fetch_k", fetch_k, least=1)
-    return {"depth": fetch_k, "mmr": lambda_mult}
+    for ours, theirs in (("depth", "fetch_k"), ("mmr", "lambda_mult")):
+        if ours in arguments:
+            raise TypeError(f"a diverse search takes `{theirs}` in place of `{ours}`")
+    return {**arguments, "depth": fetch_k, "mmr": lambda_mult}
 
 
 def _traced(searcher: Searcher, hits: list[Hit]) -> list[Hit]:

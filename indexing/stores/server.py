@@ -155,7 +155,8 @@ class ServerStore:
         found: dict[str, Payload] = {}
         for start in range(0, len(ids), ID_BATCH):
             batch = ids[start : start + ID_BATCH]
-            found |= self._payloads(server_ids_filter(batch, where=where), limit=len(batch))
+            only = server_ids_filter(batch, where=where)
+            found |= self._payloads(only, limit=len(batch), soon=True)
         return found
 
     def count(self, where: Condition | None = None) -> int:
@@ -205,7 +206,9 @@ class ServerStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _payloads(self, only: models.Filter | None, *, limit: int) -> dict[str, Payload]:
+    def _payloads(
+        self, only: models.Filter | None, *, limit: int, soon: bool = False
+    ) -> dict[str, Payload]:
         scroll = partial(
             self._client.scroll,
             self._collection,
@@ -213,7 +216,9 @@ class ServerStore:
             limit=limit,
             with_payload=True,
         )
-        records, _ = self._call("read payloads", scroll)
+        self._check_open("read payloads")
+        call = self._connection.call_soon if soon else self._connection.call
+        records, _ = call(scroll, what="read payloads", collection=self._collection)
         return {str(record.id): record.payload or {} for record in records}
 
     def _search(

@@ -126,7 +126,7 @@ def point_alias(connection: Connection, alias: str, *, collection: str) -> None:
 
 def alias_target(connection: Connection, alias: str) -> str | None:
     """Return the collection that an alias names; None where there is no such alias."""
-    aliases = connection.call(
+    aliases = connection.call_soon(
         connection.client.get_aliases, what="list the aliases", collection=alias
     ).aliases
     return next((each.collection_name for each in aliases if each.alias_name == alias), None)

@@ -7,7 +7,6 @@ from typing import Any, Self, cast
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, ensure_config
-from langchain_core.runnables.config import merge_configs
 
 from retriever.access import TENANT, check_principals
 
@@ -48,7 +47,7 @@ class AskedByConfig(BaseRetriever, ABC):
         LangChain's own would let `invoke` replace a filter that was bound.
         """
         check_known(kwargs, self._argument_names(), of="`invoke`", hint=WHO_ASKS)
-        return self._bound(kwargs)
+        return self._bound({name: value for name, value in kwargs.items() if name != "run_id"})
 
     def with_config(
         self,
@@ -71,18 +70,10 @@ class AskedByConfig(BaseRetriever, ABC):
 class _Configured(RunnableBinding[str, list[Document]]):
     """A retriever with a configuration, whose bound filters only narrow."""
 
-    bound: AskedByConfig
-
-    def bind(self, **kwargs: Any) -> Self:  # noqa: ANN401
-        return type(self)(bound=self.bound.bind(**kwargs), config=self.config)
-
-    def with_config(
-        self,
-        config: RunnableConfig | None = None,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> Self:
-        given = cast("RunnableConfig", {**(config or {}), **kwargs})
-        return type(self)(bound=self.bound, config=merge_configs(self.config, given))
+    def bind(self, **kwargs: Any) -> Runnable[str, list[Document]]:  # noqa: ANN401
+        if isinstance(self.bound, AskedByConfig):
+            return self.model_copy(update={"bound": self.bound.bind(**kwargs)})
+        return super().bind(**kwargs)  # it is retried, say, and no retriever any more
 
 
 def principals_of(config: RunnableConfig | None) -> Sequence[str] | None:

@@ -90,7 +90,9 @@ def make_world(folder: Path, *, secret: dict[str, Any], settings: str = "") -> W
         folder.with_name(f"{folder.name}-second"), secret=secret, settings=settings
     )
     store = ArgotVectorStore(project)
-    store.add_texts(["Leave is thirty days."], [{"tenant": "acme"}], ids=["open"])
+    store.add_texts(
+        ["Leave is thirty days."], [{"tenant": "acme"}], ids=["open"], access="everybody"
+    )
     store.add_texts(
         [f"The leave bonus note says {MARKER}."],
         [{"tenant": "acme", **secret.get("metadata", {})}],

@@ -116,6 +116,8 @@ def test_relevance_is_between_zero_and_one_and_cuts_off_at_a_threshold(project: 
         assert ids(some.invoke("leave", filter={"document_id": "leave"})) == ["leave"]
         with pytest.raises(ValueError, match="`fetch_k` must be a whole number >= 1"):
             store.max_marginal_relevance_search("leave", fetch_k=0)
+        with pytest.raises(TypeError, match="takes `lambda_mult` in place of `mmr`"):
+            store.max_marginal_relevance_search_by_vector([1.0, 0.0], mmr=0.5)
         diverse = store.as_retriever(search_type="mmr", search_kwargs={"lambda_mult": 0.0, "k": 2})
         assert ids(diverse.invoke("leave", mode="dense")) == ["leave", "both"]
 

@@ -92,7 +92,7 @@ def test_a_new_document_must_say_who_may_see_it_once_others_do(kept: ArgotVector
     assert seen(kept, None, "new", "another") == ["a new note", "another"]
 
 
-def test_lists_in_the_sources_of_a_project_are_no_matter_of_its_programs(
+def test_beside_protected_sources_a_new_document_must_say_who_may_see_it(
     store: ArgotVectorStore, project: Project
 ):
     (project.paths.root / "corpus.jsonl").write_text('{"_id": "a", "text": "x", "access": []}')
@@ -103,7 +103,10 @@ def test_lists_in_the_sources_of_a_project_are_no_matter_of_its_programs(
     opened.encoder = project.encoder
     opened.ingest()
 
-    store.add_texts(["open"], ids=["open"])
+    with pytest.raises(DocumentRefusedError, match="a new one must say who may see it"):
+        store.add_texts(["open"], ids=["open"])
+    assert seen(store, STRANGER, "open") == []
+    store.add_texts(["open"], ids=["open"], access="everybody")
     assert seen(store, STRANGER, "open") == ["open"]
 
 

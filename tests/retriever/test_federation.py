@@ -85,6 +85,25 @@ def test_a_document_that_two_indexes_hold_is_one_even_if_they_prefer_different_c
     ]
 
 
+def test_copies_are_one_hit_and_namesakes_of_nowhere_are_two_documents(
+    make_searcher: Callable[..., Searcher], encoder: HashingEncoder
+):
+    copies = [
+        {"document_id": "r", "text": "Leave rules.", "uri": f"{n}/r.md"} for n in ("one", "two")
+    ]
+    namesakes = [{"document_id": "1", "text": text} for text in ("Leave early.", "Leave late.")]
+    searchers = {
+        name: make_searcher(list(both), indexed_with=encoder, dense=encoder, mode="sparse")
+        for name, *both in zip(("one", "two"), copies, namesakes, strict=True)
+    }
+    both = Federation(searchers)
+    assert sorted(hit.document_id for hit in both.search("leave", k=9)) == ["1", "1", "r"]
+    grouped = both.search("leave", k=9, per_document=1)
+    assert sorted(hit.text for hit in grouped if hit.document_id == "1") == [
+        *("Leave early.", "Leave late.")
+    ]
+
+
 def test_a_protected_index_among_others_needs_to_know_who_asks(
     searcher: Searcher, protected_searcher: Searcher
 ):

@@ -88,6 +88,12 @@ def test_a_bound_filter_narrows_for_good(searcher: Searcher):
             bound.batch([QUERY], filter=other)[0],
         ):
             assert {document.metadata["document_id"] for document in found} == {"leave"}
+    heard: list[object] = []
+    listened = configured.with_listeners(on_start=heard.append).bind(k=1)
+    assert len(listened.invoke(QUERY, filter=other)) == 1
+    assert len(heard) == 1
+    retried = retriever.with_config(tags=["a"]).with_retry(stop_after_attempt=2)
+    assert len(retried.bind(k=1).invoke(QUERY)) == 1
     assert len(retriever.bind(k=1).invoke(QUERY)) == 1
     assert len(retriever.bind(k=1, rerank="none").invoke(QUERY, k=2)) == 2
     with pytest.raises(TypeError, match="`invoke` takes filter"):
@@ -102,7 +108,7 @@ def test_a_bound_filter_narrows_for_good(searcher: Searcher):
         ({"principals": ["group:board"]}, TypeError, 'config={"configurable": {"principals"'),
         ({"filter": {"langauge": "en"}}, ValueError, r"written `metadata\.langauge`"),
         ({"filter": {"page": 1.5}}, ValueError, "the filter on 'page' must be"),
-        ({"filter": {"source": None}}, ValueError, "the filter on 'source' must be"),
+        ({"filter": {"source": None}}, ValueError, "the filter on 'source' must have a value"),
         ({"filter": {"page": [1, "2"]}}, ValueError, "the filter on 'page' must be"),
         ({"filter": "source=handbook"}, TypeError, "a filter must be a condition or a mapping"),
         ({"k": 0}, ValueError, "`k` must be"),
