@@ -34,7 +34,7 @@ from time import perf_counter
 import numpy as np
 import torch
 import transformers
-from quality import cached_vectors, read_collection
+from second_stages_kept import Remembering, encode_once, take_vectors
 
 from argot.encoders import load_encoder_with_generator
 from argot.ingestion import ingest
@@ -53,7 +53,6 @@ from argot.stage_settings import (
 )
 from argot.stages import StageModels, Stages
 from connectors.registry import SourceSettings
-from encoder.base import FloatArray
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.loading import Decoder
 from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
@@ -61,7 +60,6 @@ from retriever.evaluation.judgements import Judgements, read_beir
 from retriever.plan import HYDE
 from retriever.search import Searcher
 from retriever.settings import MODES, OFF, SearchSettings
-from retriever.stages import Reranker
 
 METRIC = "ndcg@10"
 SEED = 0
@@ -160,52 +158,6 @@ def load_models(options: argparse.Namespace) -> Models:
         replace(stages, rerankers=remembering),
         tuple(name for name, there in names.items() if there),
     )
-
-
-class Remembering:
-    """A reranker that reads the same texts for the same query once."""
-
-    def __init__(self, reranker: Reranker) -> None:
-        self._reranker = reranker
-        self._said: dict[tuple[str, ...], list[float]] = {}
-
-    @property
-    def name(self) -> str:
-        """Of the reranker."""
-        return self._reranker.name
-
-    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
-        """Score texts as the reranker does, or did."""
-        asked = (query, *texts)
-        if asked not in self._said:
-            self._said[asked] = self._reranker.scores(query, texts)
-        return self._said[asked]
-
-
-def encode_once(encoder: LLM2VecEncoder) -> None:
-    """Let an encoder keep the token vectors of documents, in half precision."""
-    encode, kept = encoder.document_token_vectors, dict[str, FloatArray]()
-
-    def remembered(texts: Sequence[str]) -> list[FloatArray]:
-        new = [text for text in dict.fromkeys(texts) if text not in kept]
-        vectors = encode(new) if new else []
-        kept.update(zip(new, (rows.astype(np.float16) for rows in vectors), strict=True))
-        return [kept[text].astype(np.float32) for text in texts]
-
-    encoder.document_token_vectors = remembered  # type: ignore[method-assign]
-
-
-def take_vectors(encoder: LLM2VecEncoder, collection: Path, folder: Path) -> None:
-    """Let an encoder take a collection's vectors from where they are kept, and make the others."""
-    encode, kept = encoder.encode_documents, read_collection(collection)
-    vectors = dict(zip(kept.texts, cached_vectors(kept, encoder, folder), strict=True))
-
-    def taken(texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
-        new = [text for text in texts if text not in vectors]
-        vectors.update(zip(new, encode(new, dimensions=dimensions), strict=True))
-        return np.stack([vectors[text] for text in texts])
-
-    encoder.encode_documents = taken  # type: ignore[method-assign]
 
 
 def sample(judged: Judgements, *, count: int) -> Judgements:

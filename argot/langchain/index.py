@@ -1,7 +1,7 @@
 """A project as a LangChain document index: what `langchain_core.indexing.index` fills."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -155,8 +155,7 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
         said = {name: value for name, value in arguments.items() if value is not None}
         return {**self.options, **said, "k": wanted, "filter": both}
 
-    def _bound(self, arguments: Mapping[str, Any]) -> Self:
-        said = {name: value for name, value in arguments.items() if value is not None}
+    def _bound(self, said: dict[str, Any]) -> Self:
         both = narrowed(self.filter, said.pop("filter", None))
         update = {"k": said.pop("k", self.k), "filter": both}
         return self.model_copy(update={**update, "options": {**self.options, **said}})

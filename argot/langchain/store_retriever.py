@@ -1,6 +1,6 @@
 """A vector store as a retriever that is told who asks by the configuration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol, Self, runtime_checkable
 
 from langchain_core.callbacks import (
@@ -90,8 +90,7 @@ class ArgotStoreRetriever(AskedByConfig, VectorStoreRetriever):
         wanted = {} if self.k is None else {"k": self.k}
         return {**wanted, **given, "filter": both}
 
-    def _bound(self, arguments: Mapping[str, Any]) -> Self:
-        said = {name: value for name, value in arguments.items() if value is not None}
+    def _bound(self, said: dict[str, Any]) -> Self:
         both = narrowed(self.search_kwargs.get("filter"), said.pop("filter", None))
         own = {"k": said.pop("k")} if "k" in said else {}
         return self.model_copy(

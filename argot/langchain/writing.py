@@ -1,7 +1,6 @@
 """How a LangChain vector store is written: documents in, and out again."""
 
 import asyncio
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,10 +31,6 @@ class WrittenStore(VectorStore):
     """Whose documents are written and deleted; None: each document and each `delete` says it."""
 
     _writer: DocumentWriter
-
-    @abstractmethod
-    def refresh(self) -> None:
-        """Find what is newest."""
 
     def add_texts(
         self,
@@ -120,7 +115,6 @@ class WrittenStore(VectorStore):
         given = source_documents(documents, ids=ids, access=said)
         unsaid = Unsaid.OPEN if said == EVERYBODY else Unsaid.KEEP_OR_REFUSE
         report = self._writer.write(given, unsaid=unsaid, tenant=self.tenant)
-        self.refresh()
         if report.refused:
             raise DocumentRefusedError(_unstored(report.failed, of=len(given)))
         return [document.id for document in given], report.failed
@@ -165,9 +159,7 @@ class WrittenStore(VectorStore):
             raise TenantError(
                 f"this store deletes documents of tenant {self.tenant!r} only; got {tenant!r}"
             )
-        removed = self._writer.remove(ids, tenant=self.tenant if tenant is None else tenant)
-        self.refresh()
-        return removed
+        return self._writer.remove(ids, tenant=self.tenant if tenant is None else tenant)
 
 
 def _unstored(failed: Mapping[str, str], *, of: int) -> str:

@@ -1,7 +1,7 @@
 """How a LangChain retriever is asked: by whom, and with which arguments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self, cast
 
 from langchain_core.documents import Document
@@ -47,7 +47,10 @@ class AskedByConfig(BaseRetriever, ABC):
         LangChain's own would let `invoke` replace a filter that was bound.
         """
         check_known(kwargs, self._argument_names(), of="`invoke`", hint=WHO_ASKS)
-        return self._bound({name: value for name, value in kwargs.items() if name != "run_id"})
+        said = {
+            name: kwargs[name] for name in self._argument_names() if kwargs.get(name) is not None
+        }
+        return self._bound(said)
 
     def with_config(
         self,
@@ -59,8 +62,8 @@ class AskedByConfig(BaseRetriever, ABC):
         return _Configured(bound=self, config=given)
 
     @abstractmethod
-    def _bound(self, arguments: Mapping[str, Any]) -> Self:
-        """Make a copy with arguments of `invoke`, which are known ones."""
+    def _bound(self, said: dict[str, Any]) -> Self:
+        """Make a copy with arguments of `invoke`: known ones, none of them None."""
 
     @abstractmethod
     def _argument_names(self) -> Iterable[str]:

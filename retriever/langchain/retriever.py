@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, Self
 
 from langchain_core.callbacks import (
@@ -188,8 +188,7 @@ class ArgotRetriever(AskedByConfig):
         trace(self.searcher, hits)
         return [_document(hit) for hit in hits]
 
-    def _bound(self, arguments: Mapping[str, Any]) -> Self:
-        said = {name: value for name, value in arguments.items() if value is not None}
+    def _bound(self, said: dict[str, Any]) -> Self:
         both = narrowed(self.filter, said.pop("filter", None))
         own: dict[str, Any] = {name: said.pop(name) for name in ("k", "mode") if name in said}
         return self.model_copy(update={**own, "filter": both, "options": {**self.options, **said}})
