@@ -1,5 +1,6 @@
 """Encoders and rerankers that do nothing twice, for `second_stages.py`."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,13 +46,18 @@ def encode_once(encoder: LLM2VecEncoder) -> None:
 
 
 def take_vectors(encoder: LLM2VecEncoder, collection: Path, folder: Path) -> None:
-    """Let an encoder take a collection's vectors from where they are kept, and make the others."""
+    """Let an encoder take a collection's vectors from where they are kept, and keep the others."""
     encode, kept = encoder.encode_documents, read_collection(collection)
     vectors = dict(zip(kept.texts, cached_vectors(kept, encoder, folder), strict=True))
 
     def taken(texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
         new = [text for text in texts if text not in vectors]
-        vectors.update(zip(new, encode(new, dimensions=dimensions), strict=True))
+        key = "\0".join([encoder.fingerprint, str(dimensions), *new])
+        path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+        if new and not path.exists():
+            np.save(path, encode(new, dimensions=dimensions))
+        if new:
+            vectors.update(zip(new, np.load(path), strict=True))
         return np.stack([vectors[text] for text in texts])
 
     encoder.encode_documents = taken  # type: ignore[method-assign]
