@@ -7,6 +7,7 @@ process takes the same optimizer step. So several processes do what one does, up
 Shapes: B rows of an item · D width.
 """
 
+import atexit
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -172,6 +173,15 @@ class ProcessGroup(Processes):
         kind = str(self.device).partition(":")[0]
         return init_device_mesh(kind, (self.size,))
 
+    def leave(self) -> None:
+        """End the threads that move data; nothing can be shared afterwards.
+
+        One that is still busy when the interpreter goes aborts the process, whose work was done.
+        """
+        if dist.is_initialized():  # unless somebody else has done so
+            dist.destroy_process_group()
+        del self._control
+
     def _wait(self) -> None:
         with together():
             dist.barrier(group=self._control)
@@ -221,4 +231,6 @@ def join_processes() -> Processes:
     with together():
         state = PartialState(cpu=cpu)
         device = "cpu" if cpu else str(state.device)  # the library numbers even the CPU
-        return ProcessGroup(rank=state.process_index, size=state.num_processes, device=device)
+        group = ProcessGroup(rank=state.process_index, size=state.num_processes, device=device)
+    atexit.register(group.leave)
+    return group

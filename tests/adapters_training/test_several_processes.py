@@ -30,10 +30,15 @@ BOUND_SECONDS = 60
 """Within which a process must notice that another has ended; the import of torch included."""
 
 SHARE = f"""
-import json, os, sys
+import atexit, json, os, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
+sys.setswitchinterval(60)
+def check_left():
+    if torch.distributed.is_initialized():
+        os._exit(7)
+atexit.register(check_left)
 from adapters_training.text import chunks as text_chunks
 text_chunks.PROCESSOR_CHUNK_TOKENS = {CHUNK_TOKENS}
 from adapters_training.adapt import adapt, help_adapt
@@ -52,6 +57,8 @@ else:
         resume=True,
     )
 """
+"""One process's share. Without a switch of threads the group's own, if they are left to the end of
+the interpreter, are still busy then and abort it."""
 
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 """Two processes that meet on this machine's CPU."""
