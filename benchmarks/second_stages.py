@@ -7,12 +7,15 @@ alone with the p value of a paired test, and milliseconds for each query, models
     python benchmarks/second_stages.py COLLECTION... [--encoder FOLDER] [--cross-encoder FOLDER]
         [--language-model FOLDER] [--mode sparse|dense|hybrid] [--stages NAME...]
         [--rerank-weights 1 0.5] [--queries 100] [--candidates 50] [--text-tokens 384]
-        [--new-tokens 128] [--encode-once] [--vectors FOLDER]
+        [--new-tokens 128] [--encode-once] [--vectors FOLDER] [--quantization NAME]
 
 A reranker reads each query once: with every weight but the first it is remembered, and times of
 these lines say nothing. With --encode-once, late interaction encodes a candidate once for all
 queries, and what it says of milliseconds is no use. --vectors is where quality.py keeps documents'
 vectors; they spare the encoding of texts that are one chunk.
+
+With --quantization the first stage compares vectors by their codes alone, and the stage rescore is
+the comparison of its candidates by whole vectors.
 
 Late interaction needs an encoder; the language model is, unless it is named, the one that the
 encoder was made of. Stages without their model are left out, as is HyDE in mode sparse: it changes
@@ -30,6 +33,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import get_args
 
 import numpy as np
 import torch
@@ -55,6 +59,7 @@ from argot.stages import StageModels, Stages
 from connectors.registry import SourceSettings
 from encoder.llm2vec import LLM2VecEncoder
 from encoder.loading import Decoder
+from indexing.reduction.settings import Quantization
 from retriever.evaluation.evaluation import EvaluationReport, compare, evaluate
 from retriever.evaluation.judgements import Judgements, read_beir
 from retriever.plan import HYDE
@@ -62,6 +67,7 @@ from retriever.search import Searcher
 from retriever.settings import MODES, OFF, SearchSettings
 
 METRIC = "ndcg@10"
+RESCORE = "rescore"
 SEED = 0
 
 
@@ -83,8 +89,8 @@ def main() -> None:
     missing = [name for name in wanted if name not in models.names]
     if missing:
         sys.exit(
-            f"{missing[0]} needs --encoder, --cross-encoder or --language-model; hyde a mode with "
-            "vectors, too"
+            f"{missing[0]} needs --encoder, --cross-encoder, --language-model or --quantization; "
+            "rescore and hyde a mode with vectors, too"
         )
     for collection in options.collections:
         if models.dense is not None and options.vectors is not None:
@@ -104,7 +110,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--language-model", type=Path)
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--mode", choices=MODES, default="sparse")
-    parser.add_argument("--stages", nargs="+", choices=[*EXPANDERS, *RERANKERS])
+    parser.add_argument("--stages", nargs="+", choices=[RESCORE, *EXPANDERS, *RERANKERS])
     parser.add_argument("--rerank-weights", type=float, nargs="+", default=[1.0])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--candidates", type=int, default=50)
@@ -112,6 +118,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--new-tokens", type=int, default=StageSettings().new_tokens)
     parser.add_argument("--encode-once", action="store_true")
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--quantization", choices=get_args(Quantization), default="none")
     options = parser.parse_args()
     if options.encoder is None and options.vectors is not None:
         parser.error("--vectors needs --encoder")
@@ -144,6 +151,7 @@ def load_models(options: argparse.Namespace) -> Models:
     made = StageModels(settings, paths=None, hardware=choice)
     has_writer = base is not None or options.language_model is not None
     names = {
+        RESCORE: options.quantization != "none" and options.mode != "sparse",
         MULTI_QUERY: has_writer,
         HYDE: has_writer and options.mode != "sparse",  # it changes vectors, not words
         CROSS_ENCODER: options.cross_encoder is not None,
@@ -181,7 +189,8 @@ def measure(
 ) -> Iterator[dict[str, object]]:
     """Index a collection for this run only, then search it with no stage and with each."""
     settings = ProjectSettings(
-        sources=(SourceSettings(name="beir", path=collection, type="jsonl"),), index=IndexChoice()
+        sources=(SourceSettings(name="beir", path=collection, type="jsonl"),),
+        index=IndexChoice(quantization=options.quantization),
     )
     count = options.candidates
     search = SearchSettings(mode=options.mode, depth=count, rerank_depth=count)
@@ -197,8 +206,9 @@ def measure(
         ) as session:
             first: EvaluationReport | None = None
             for name, weight in each_stage(wanted, weights=options.rerank_weights):
+                rescore = name == RESCORE or options.quantization == "none"
                 report, milliseconds = measure_stage(
-                    session.searcher, judged, name, limit=count, weight=weight
+                    session.searcher, judged, name, limit=count, weight=weight, rescore=rescore
                 )
                 first = first or report
                 yield {
@@ -206,6 +216,7 @@ def measure(
                     "first_stage": options.mode,
                     "stage": name,
                     "rerank_weight": weight,
+                    "quantization": options.quantization,
                     "queries": len(report.per_query),
                     "candidates": count,
                     METRIC: interval(report),
@@ -223,7 +234,13 @@ def each_stage(wanted: Sequence[str], *, weights: Sequence[float]) -> Iterator[t
 
 
 def measure_stage(
-    searcher: Searcher, judged: Judgements, name: str, *, limit: int, weight: float
+    searcher: Searcher,
+    judged: Judgements,
+    name: str,
+    *,
+    limit: int,
+    weight: float,
+    rescore: bool,
 ) -> tuple[EvaluationReport, dict[str, float]]:
     """Rank query by query, as they come to a server, and time each."""
     seconds: list[float] = []
@@ -236,6 +253,7 @@ def measure_stage(
             rerank=name if name in RERANKERS else OFF,
             rerank_weight=weight,
             expand=name if name in EXPANDERS else OFF,
+            rescore=rescore,
         )
         seconds.append(perf_counter() - began)
         return ranking
