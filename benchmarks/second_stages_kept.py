@@ -50,17 +50,17 @@ def take_vectors(encoder: LLM2VecEncoder, collection: Path, folder: Path) -> Non
     encode, kept = encoder.encode_documents, read_collection(collection)
     vectors = dict(zip(kept.texts, cached_vectors(kept, encoder, folder), strict=True))
 
-    def path_of(text: str) -> Path:
-        key = hashlib.sha256(f"{encoder.fingerprint}\0{text}".encode()).hexdigest()[:32]
-        return folder / key[:2] / f"{key}.npy"
-
     def taken(texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
-        if dimensions is not None:
-            return encode(texts, dimensions=dimensions)
-        kept_now = [text for text in texts if text not in vectors and path_of(text).exists()]
-        vectors.update((text, np.load(path_of(text))) for text in kept_now)
-        new = [text for text in dict.fromkeys(texts) if text not in vectors]
-        for text, vector in zip(new, encode(new) if new else [], strict=True):
+        def path_of(text: str) -> Path:
+            key = f"{encoder.fingerprint}\0{dimensions}\0{text}".encode()
+            digest = hashlib.sha256(key).hexdigest()[:32]
+            return folder / digest[:2] / f"{digest}.npy"
+
+        others = [text for text in dict.fromkeys(texts) if text not in vectors]
+        vectors.update((text, np.load(path_of(text))) for text in others if path_of(text).exists())
+        new = [text for text in others if text not in vectors]
+        made = encode(new, dimensions=dimensions) if new else []
+        for text, vector in zip(new, made, strict=True):
             path_of(text).parent.mkdir(exist_ok=True)
             np.save(path_of(text), vector)
             vectors[text] = vector
