@@ -31,6 +31,7 @@ check: $(INSTALLED) ## format, lint, types, import contracts, docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+	MYPYPATH=benchmarks $(BIN)/mypy --strict benchmarks
 	$(BIN)/lint-imports
 
 # pytest's 5 means that a tier has no tests here, which is no failure.

@@ -7,6 +7,7 @@ import argparse
 import gc
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,17 +85,10 @@ def measure_collection(encoder: LLM2VecEncoder, collection: Path) -> dict[str, M
     queries = pooled(encoder, asked)
     found = {}
     for pooling in POOLINGS:
-        ranker = VectorRanker(documents[pooling], lambda _, rows=queries[pooling]: rows)
-        ranked = ranker.rank(asked, k=min(DEPTH, len(ids))).positions.tolist()
-        # The metrics sort by score: count down from the first.
-        scored = [[(ids[place], -float(i)) for i, place in enumerate(row)] for row in ranked]
-        of_query = dict(zip(asked, scored, strict=True))
-        report = evaluate(
-            lambda texts, of_query=of_query: [of_query[text] for text in texts],
-            judged,
-            rng=np.random.default_rng(0),
-            metrics=("ndcg@10",),
+        search = partial(
+            ranked, ids=ids, asked=asked, documents=documents[pooling], vectors=queries[pooling]
         )
+        report = evaluate(search, judged, rng=np.random.default_rng(0), metrics=("ndcg@10",))
         values = [value["ndcg@10"] for value in report.per_query.values()]
         found[pooling] = mean_of(np.array(values))
     return found
@@ -135,3 +129,21 @@ def measure_words(name: str, folder: Path, options: argparse.Namespace, *, causa
         np.savez(kept, **values)  # type: ignore[arg-type]
     with np.load(kept) as file:
         return {key: Measured(float(v[0]), v[1:]) for key, v in file.items()}
+
+
+def ranked(
+    texts: Sequence[str],
+    *,
+    ids: Sequence[str],
+    asked: Sequence[str],
+    documents: FloatArray,
+    vectors: FloatArray,
+) -> list[list[tuple[str, float]]]:
+    """Rank documents for texts, whose vectors are among those of all that is asked."""
+
+    def encode(texts: Sequence[str]) -> FloatArray:
+        return vectors[[asked.index(text) for text in texts]]
+
+    found = VectorRanker(documents, encode).rank(texts, k=min(DEPTH, len(ids)))
+    # The metrics sort by score: count down from the first.
+    return [[(ids[p], -float(i)) for i, p in enumerate(row)] for row in found.positions.tolist()]

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time, sleep
 from typing import NamedTuple
@@ -50,7 +51,8 @@ class Clusters:
     ) -> FloatArray:
         """Encode texts: ``[N, D]`` float32, unit norm."""
         rows = np.stack([self._vector(text)[:dimensions] for text in texts])
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        vectors: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return vectors.astype(np.float32)
 
     encode_queries = encode_documents
 
@@ -123,11 +125,12 @@ def timed(work: Callable[[], object]) -> float:
 
 def ask(search: Callable[[str], object], *, pause: float, last: Callable[[int], bool]) -> "Asked":
     """Search again and again."""
-    rng, times, used = np.random.default_rng(1), [], 0.0
+    rng, used = np.random.default_rng(1), 0.0
+    times: list[float] = []
     while not last(len(times)):
         query = text_of(int(rng.integers(10_000_000)))[:40]
         before = process_time()
-        times.append(1000 * timed(lambda query=query: search(query)))
+        times.append(1000 * timed(partial(search, query)))
         used += 1000 * (process_time() - before)
         sleep(pause)
     return Asked(times, used / len(times))

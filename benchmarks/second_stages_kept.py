@@ -59,7 +59,7 @@ def take_vectors(encoder: LLM2VecEncoder, collection: Path, folder: Path) -> Non
         others = [text for text in dict.fromkeys(texts) if text not in vectors]
         vectors.update((text, np.load(path_of(text))) for text in others if path_of(text).exists())
         new = [text for text in others if text not in vectors]
-        made = encode(new, dimensions=dimensions) if new else []
+        made = list(encode(new, dimensions=dimensions)) if new else []
         for text, vector in zip(new, made, strict=True):
             path_of(text).parent.mkdir(exist_ok=True)
             np.save(path_of(text), vector)
