@@ -9,7 +9,7 @@ from argot.errors import SettingsError
 from argot.ingest_progress import Progress, ProgressSum
 from argot.paths import ProjectPaths
 from argot.settings import ProjectSettings
-from argot.version_choice import open_version, target_of
+from argot.version_choice import lost_version, open_version, target_of
 from connectors.base import Connector
 from connectors.errors import SourceError
 from connectors.registry import SourceSettings, build_connector
@@ -67,7 +67,7 @@ def ingest(
         IndexLockedError: another process is at it.
         WrongEncoderError: the live version was built with another encoder.
         SettingsError: no source is configured, or a rebuild of only some.
-        CatalogError: the catalog that knows the index was lost.
+        CatalogError: the catalog that knows the index was lost, or the index that it knows.
         DeleteGuardError: a source, or a rebuilt index, would lose too many documents.
         SourceError: a source can't be listed; the others are synced.
     """
@@ -90,7 +90,8 @@ def ingest(
         with hold_lock(paths.ingest_lock, what=INGESTION):
             open_version(paths, settings, dense=dense, connectors=connectors, rebuild=False).close()
     with hold_lock(paths.ingest_lock, what=INGESTION, shared=workers):
-        before = live_version(paths.indexes)
+        lost = lost_version(paths, settings) if rebuild else None
+        before = live_version(paths.indexes) or lost
         index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
         with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
             check_catalog(catalog, index)
@@ -106,6 +107,8 @@ def ingest(
             if rebuild and before is not None:
                 carry_over(catalog, before=before, target=target)
                 check_losses(catalog, before=before, after=index.version.name, options=options)
+                if lost is not None:
+                    catalog.forget_version(lost)
         if rebuild:
             go_live(paths.indexes, index.version.name, server=settings.server)
     return merge_reports(reports)

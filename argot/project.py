@@ -267,5 +267,5 @@ class Project:
         from retriever.langchain.retriever import ArgotRetriever
 
         follow = options.pop("follow", True)
-        session = self.search_session(mode=options.get("mode"), follow=follow)
+        session = self.search_session(mode=options.pop("mode", None), follow=follow)
         return ArgotRetriever.over(session, **options)

@@ -13,9 +13,10 @@ from connectors.base import Connector
 from connectors.errors import SourceError
 from encoder.base import DenseEncoder, TextTokenizer
 from encoder.bm25 import Bm25Encoder, Bm25Settings
+from indexing.catalog.catalog import Catalog
 from indexing.chunks.chunking import ChunkSettings
 from indexing.chunks.tokens import WordTokenizer
-from indexing.errors import WrongEncoderError
+from indexing.errors import CatalogError, WrongEncoderError
 from indexing.reduction.settings import ReductionSettings
 from indexing.sync.preview import sample_chunks
 from indexing.sync.target import Target
@@ -67,6 +68,11 @@ def open_version(
     live = live_version(paths.indexes)
     if live is not None and not rebuild:
         return _open_live(paths, settings, dense)
+    if not rebuild and (lost := lost_version(paths, settings)) is not None:
+        raise CatalogError(
+            f"what the catalog knows must be below {paths.indexes}; index {lost} is gone\n"
+            "hint: bring the folder back, or run `argot ingest --rebuild`"
+        )
     unfinished = next(
         (
             version
@@ -80,7 +86,35 @@ def open_version(
     )
     if unfinished is not None and (live is None or unfinished.name > live):
         logger.info("going on with index version %s", unfinished.name)
-        return open_index(paths.indexes, version=unfinished.name, server=settings.server)
+        index = open_index(paths.indexes, version=unfinished.name, server=settings.server)
+    else:
+        index = _make(paths, settings, dense=dense, connectors=connectors)
+    if live is None and not rebuild:
+        # Nothing else could answer, and a killed run is resumed in this version.
+        go_live(paths.indexes, index.version.name, server=settings.server)
+    return index
+
+
+def lost_version(paths: ProjectPaths, settings: ProjectSettings) -> str | None:
+    """Name the newest version that the catalog knows, where none is live and its folder is gone."""
+    if live_version(paths.indexes) is not None:
+        return None
+    there = {version.name for version in list_versions(paths.indexes)}
+    return max(_known(paths, settings) - there, default=None)
+
+
+def _known(paths: ProjectPaths, settings: ProjectSettings) -> set[str]:
+    with Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
+        return catalog.versions()
+
+
+def _make(
+    paths: ProjectPaths,
+    settings: ProjectSettings,
+    *,
+    dense: DenseEncoder | None,
+    connectors: Sequence[Connector],
+) -> OpenIndex:
     _check_chunks_fit(settings, dense)
     check_reduction_fits(settings, dense)
     if dense is None:
@@ -94,7 +128,7 @@ def open_version(
         limit=max(SAMPLE_CHUNKS, chunks_to_fit(reduction, dense)),
     )
     length = Bm25Encoder(bm25).average_length(sample) or bm25.avg_len
-    index = create_index(
+    return create_index(
         paths.indexes,
         dense=dense,
         reduction=reduction,
@@ -102,12 +136,9 @@ def open_version(
         chunker=asdict(settings.chunks),
         bm25=asdict(replace(bm25, avg_len=length)),
         encoder_settings=vector_settings(settings.encoder),
+        known=_known(paths, settings),
         server=settings.server,
     )
-    if live is None:
-        # Nothing else could answer, and a killed run is resumed in this version.
-        go_live(paths.indexes, index.version.name, server=settings.server)
-    return index
 
 
 def _open_live(

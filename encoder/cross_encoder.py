@@ -22,9 +22,9 @@ from encoder.batching import batches_by_length, pad
 from encoder.directory import check_checkpoint
 from encoder.errors import EncoderError, ModelFolderError
 from encoder.hardware import choose_device, choose_dtype, choose_token_budget
-from encoder.instructions import clean
 from encoder.llm2vec import as_dtype
 from encoder.loading import UNREADABLE, context_tokens, load_fast_tokenizer, no_load_report
+from encoder.prompting import readable
 
 MIN_TOKENS = 16
 
@@ -127,9 +127,11 @@ class CrossEncoder:
     @torch.inference_mode()
     def _logits(self, query: str, texts: Sequence[str]) -> list[tuple[list[int], Tensor]]:
         """Read all pairs: positions of each batch with their logits ``[B, L]``."""
+        # Of a pair the tokenizer would cut each part again for each text, however long it is.
+        query, *texts = readable(self._tokenizer, [query, *texts], max_tokens=self._max_tokens)
         encoded = self._tokenizer(
-            [clean(query)] * len(texts),
-            [clean(text) for text in texts],
+            [query] * len(texts),
+            texts,
             truncation="longest_first",
             max_length=self._max_tokens,
             return_attention_mask=False,

@@ -51,7 +51,6 @@ def command(
                 question,
                 on_text=ignore if as_json else stream,
                 k=k,
-                mode=mode,
                 where=where,
                 principals=list(principals) or None,
             )

@@ -127,7 +127,9 @@ def restore(
 
 def _restored(project: Project, backup: Backup, tell: Callable[[int], None] | None) -> IndexVersion:
     indexes, server = project.paths.indexes, project.settings.server
-    name = next_version_name(indexes, encoder=backup.version.encoder)
+    with open_catalog(project) as catalog:
+        known = catalog.versions()
+    name = next_version_name(indexes, encoder=backup.version.encoder, known=known)
     version = replace(
         backup.version,
         name=name,

@@ -80,7 +80,9 @@ def build_version(
         points = catalog.points(version=live.name)
         index = _existing(project, settings, dense)
         if index is None:
-            index = _new(project, settings, dense, live=live, points=points)
+            index = _new(
+                project, settings, dense, live=live, points=points, known=catalog.versions()
+            )
         with index:
             step = fill(project, catalog, index, dense=dense, live=live, tell=tell)
         longer = share_longer(sample_texts(points, count=SAMPLE_CHUNKS), dense)
@@ -149,6 +151,7 @@ def _new(
     *,
     live: IndexVersion,
     points: CatalogPoints,
+    known: set[str],
 ) -> OpenIndex:
     bm25 = Bm25Settings(language=settings.index.language, k1=settings.index.k1, b=settings.index.b)
     to_fit = chunks_to_fit(settings.index.reduction, dense)
@@ -163,6 +166,7 @@ def _new(
         bm25=asdict(replace(bm25, avg_len=length)),
         encoder_settings=vector_settings(settings.encoder),
         built_from=live.name,
+        known=known,
         server=settings.server,
     )
 

@@ -40,7 +40,7 @@ class ArgotRetriever(base.ArgotRetriever):
             WrongEncoderError: the project's encoder is not the one the index was built with.
         """
         search = Project.open(path).search_session(mode=mode, follow=follow)
-        return cls.over(search, mode=mode, **options)
+        return cls.over(search, **options)
 
     @classmethod
     def from_projects(
@@ -69,7 +69,7 @@ class ArgotRetriever(base.ArgotRetriever):
         """
         projects = [Project.open(path) for path in paths]
         search = search_together(projects, mode=mode, follow=follow)
-        return cls.over(search, mode=mode, **options)
+        return cls.over(search, **options)
 
 
 class ArgotEmbeddings(base.ArgotEmbeddings):

@@ -23,6 +23,9 @@ from indexing.identity import digest
 from indexing.sync.options import SyncOptions
 from indexing.sync.report import SyncReport
 
+MOST_PAGES = 100_000
+"""A greater number in metadata is taken for something else."""
+
 AccessOf = Callable[[LoadedDocument], Sequence[str] | None]
 """Tells who may see a document; None: it has no access list."""
 
@@ -116,9 +119,12 @@ class LoaderConnector:
         seen: Counter[str] = Counter()
         loaded = iter(self._loader.lazy_load())
         while (document := self._next(loaded)) is not None:
-            base = _id_of(document)
-            seen[base] += 1
-            yield self._change(document, base if seen[base] == 1 else f"{base}#{seen[base]}")
+            base = id_ = _id_of(document)
+            while seen[id_]:  # what is numbered may be another's own id, too
+                seen[base] += 1
+                id_ = f"{base}#{seen[base]}"
+            seen[id_] += 1
+            yield self._change(document, id_)
         yield Complete()
 
     def _next(self, loaded: Iterator[LoadedDocument]) -> LoadedDocument | None:
@@ -158,8 +164,15 @@ def _document(document: LoadedDocument, id_: str, *, metadata: str) -> Document:
         text=document.page_content,
         title=title if isinstance(title, str) else "",
         uri=str(source) if source else "",
+        page_starts=_page_starts(document.metadata.get("page")),
         metadata=json.loads(metadata),
     )
+
+
+def _page_starts(page: object) -> tuple[int, ...]:
+    """Place a text on its page; LangChain's loaders count from 0, we from 1."""
+    is_page = isinstance(page, int) and not isinstance(page, bool) and 0 <= page < MOST_PAGES
+    return (0,) * (page + 1) if is_page else ()  # type: ignore[operator]
 
 
 def _itself(document: Document) -> Document:

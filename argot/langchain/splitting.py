@@ -3,7 +3,7 @@
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from connectors.document import Document, Heading
@@ -12,10 +12,16 @@ from indexing.chunks.tokens import WordTokenizer
 from indexing.identity import digest
 
 
-class TextSplitter(Protocol):
-    """What every `TextSplitter` of LangChain has."""
+class Piece(Protocol):
+    """What splitters by headings give in place of a text: a document of LangChain."""
 
-    def split_text(self, text: str) -> list[str]:
+    page_content: str
+
+
+class TextSplitter(Protocol):
+    """What every text splitter of LangChain has."""
+
+    def split_text(self, text: str) -> Sequence[str] | Sequence[Piece]:
         """Cut a text into pieces."""
 
 
@@ -47,7 +53,10 @@ class SplitterChunker:
         Raises:
             ValueError: a piece is not in the text.
         """
-        pieces = list(_located(document.text, self._splitter.split_text(document.text)))
+        given = self._splitter.split_text(document.text)
+        texts = [one if isinstance(one, str) else one.page_content for one in given]
+        overlaps = getattr(self._splitter, "_chunk_overlap", None) != 0
+        pieces = list(_located(document.text, texts, overlaps=overlaps))
         if not pieces and document.title:
             pieces = [(0, 0)]
         return [self._chunk(document, number, *span) for number, span in enumerate(pieces)]
@@ -67,8 +76,8 @@ class SplitterChunker:
         )
 
 
-def _located(text: str, pieces: list[str]) -> Iterator[tuple[int, int]]:
-    """Find each piece, after the beginning of the one before it."""
+def _located(text: str, pieces: list[str], *, overlaps: bool) -> Iterator[tuple[int, int]]:
+    """Find each piece, after the beginning of the one before it, or after its end."""
     after = 0
     for piece in pieces:
         if not piece.strip():
@@ -85,7 +94,7 @@ def _located(text: str, pieces: list[str]) -> Iterator[tuple[int, int]]:
                 )
             start, end = found.span()
         yield start, end
-        after = start + 1
+        after = start + 1 if overlaps else end
 
 
 def _path(headings: tuple[Heading, ...], start: int) -> tuple[str, ...]:

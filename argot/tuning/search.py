@@ -34,7 +34,7 @@ class Tuning:
     """What was tried, and how the best of it does on queries it was not chosen by."""
 
     tried: Sequence[Tried]
-    """The present settings first, then words alone, then vectors alone."""
+    """The present settings first, then each side alone, where it can be."""
 
     reranked: Sequence[Tried]
     """Depths and weights of reranking that were tried; none without a reranker."""

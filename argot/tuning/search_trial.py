@@ -7,6 +7,7 @@ from statistics import fmean
 from retriever.candidates import fuse
 from retriever.evaluation.judgements import Judgements
 from retriever.evaluation.metrics import parse_metric, trec_order
+from retriever.plan import HYDE
 from retriever.reranking import blended
 from retriever.settings import FUSIONS, SearchSettings
 
@@ -52,8 +53,12 @@ class Tried:
 
 
 def fusions(present: SearchSettings) -> Iterator[SearchSettings]:
-    """Take each side alone, then vary how they are fused; everything else as at present."""
-    yield replace(present, mode="sparse")
+    """Take each side alone, then vary how they are fused; everything else as at present.
+
+    Words alone are no choice beside an expansion that changes vectors.
+    """
+    if present.expand != HYDE:
+        yield replace(present, mode="sparse")
     yield replace(present, mode="dense")
     for fusion in FUSIONS:
         for constant in RRF_K if fusion == "rrf" else (SearchSettings().rrf_k,):

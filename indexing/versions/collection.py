@@ -1,7 +1,7 @@
 """An index version that is open: its description, its store, and the check of its encoder."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -146,6 +146,7 @@ def create_index(
     bm25: Mapping[str, Any],
     encoder_settings: Mapping[str, Any] | None = None,
     built_from: str | None = None,
+    known: Collection[str] = (),
     server: ServerSettings = EMBEDDED,
     disk: DiskGuard | None = None,
 ) -> OpenIndex:
@@ -160,6 +161,7 @@ def create_index(
         bm25: Settings that the terms are weighed with, plain JSON.
         encoder_settings: What was said about the encoder, plain JSON; None: nothing.
         built_from: Name of the version whose chunks it will hold; None: those of the sources.
+        known: Versions that the catalog knows, whose names are taken.
         server: Where the version is made; without a ``url``, it is embedded.
         disk: Guards the disk; None: the usual reserve.
 
@@ -168,8 +170,7 @@ def create_index(
 
     Raises:
         ValueError: The encoder has too few dimensions for the reduction.
-        IndexingError: The sample is too small to fit the projection on. Also what making the store
-            raises: IndexLockedError, DiskFullError, StoreError.
+        IndexingError: The sample is too small for the projection; or what making a store raises.
     """
     if dense is None:
         reduction = KEEP_EVERYTHING
@@ -177,11 +178,12 @@ def create_index(
     projection = _fit(dense, sample, reduction=reduction) if dense else None
     reduced = ReducedEncoder(dense, projection) if dense and projection else dense
     # Fitting takes its time; a version that another process made meanwhile has its name.
-    name = next_version_name(indexes, encoder=dense.fingerprint if dense else None)
+    fingerprint = dense.fingerprint if dense else None
+    name = next_version_name(indexes, encoder=fingerprint, known=known)
     version = IndexVersion(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        encoder=dense.fingerprint if dense else None,
+        encoder=fingerprint,
         dimensions=width,
         full_dimensions=dense.dimensions if dense else None,
         chunker=chunker,

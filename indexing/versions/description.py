@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,17 @@ class IndexVersion:
         _check_name(self.name)
 
 
-def next_version_name(indexes: Path, *, encoder: str | None) -> str:
-    """Return a name no version has, such as ``docs-0002-3f9a2c`` for the encoder 3f9a2c…."""
+def next_version_name(indexes: Path, *, encoder: str | None, known: Collection[str] = ()) -> str:
+    """Return a name no version has, such as ``docs-0002-3f9a2c`` for the encoder 3f9a2c….
+
+    Args:
+        indexes: The folder of all versions.
+        encoder: Fingerprint; None: words only.
+        known: Versions that the catalog knows; their folders may be gone, their rows are not.
+    """
     folders = [folder.name for folder in indexes.iterdir()] if indexes.is_dir() else []
-    numbers = [int(match.group(1)) for name in folders if (match := _NUMBER.match(name))]
+    names = [*folders, *known]
+    numbers = [int(match.group(1)) for name in names if (match := _NUMBER.match(name))]
     return f"docs-{max(numbers, default=0) + 1:04d}-{encoder[:6] if encoder else 'words'}"
 
 

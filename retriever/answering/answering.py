@@ -107,7 +107,7 @@ class Answerer:
         """
         check_question(question)
         wanted = self._settings.k if k is None else k
-        hits = self._searcher.search(
+        found = self._searcher.search(
             question,
             k=wanted,
             mode=mode,
@@ -116,10 +116,13 @@ class Answerer:
             where=where,
             principals=principals,
         )
+        hits = found[:wanted]  # grouped by document, there may be more
         terms = self._sparse.terms(question)
         judged = [relevance(hit, terms=terms, sparse=self._sparse) for hit in hits]
         relevant = [
-            hit for hit, found in zip(hits, judged, strict=True) if found.suffices(self._settings)
+            hit
+            for hit, judged_as in zip(hits, judged, strict=True)
+            if judged_as.suffices(self._settings)
         ]
         if not relevant:
             return Answer(question=question, refusal=_why_not(judged, self._settings))

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator
 
-_CITATION = re.compile(
-    r"\[\s*(?:sources?\s*)?([0-9]{1,6}(?:\s*[,;]\s*(?:sources?\s*)?[0-9]{1,6})*)\s*\]",
-    re.IGNORECASE,
+_SOURCE = r"(?:sources?\s*)?[0-9]{1,6}"
+CITATION = re.compile(
+    rf"\[(\s*{_SOURCE}(?:\s*(?:[,;&\u2013-]|and\b)\s*{_SOURCE})*\s*)\]", re.IGNORECASE
 )
+"""One source or several, or a range of them, in brackets."""
+
+_RANGE = re.compile(r"([0-9]+)(?:\s*[\u2013-]\s*(?:sources?\s*)?([0-9]+))?", re.IGNORECASE)
 _UNFINISHED = re.compile(r"\s*\[[^\[\]]{0,60}$|\s+$")
 """What may become a citation, and spaces that go with it if it is dropped."""
 
@@ -45,8 +48,8 @@ class CitedText:
 
     def _parts(self, text: str) -> Iterator[str]:
         done = 0
-        for match in _CITATION.finditer(text):
-            numbers = [int(number) for number in re.findall("[0-9]+", match.group(1))]
+        for match in CITATION.finditer(text):
+            numbers = list(_numbers(match.group(1), sources=self._sources))
             known = [number for number in numbers if 1 <= number <= self._sources]
             self.cited = _with(self.cited, known)
             self.unknown = _with(self.unknown, [n for n in numbers if n not in known])
@@ -55,6 +58,16 @@ class CitedText:
             yield "".join(f"[{number}]" for number in known)
             done = match.end()
         yield text[done:]
+
+
+def _numbers(cited: str, *, sources: int) -> Iterator[int]:
+    """Name what is cited: of a range its two ends, and those between that exist."""
+    for match in _RANGE.finditer(cited):
+        first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+        yield first
+        yield from range(max(1, first + 1), min(last, sources + 1))
+        if last != first:
+            yield last
 
 
 def _with(seen: tuple[int, ...], numbers: list[int]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from retriever.answering.citations import CITATION
 from retriever.results import Hit
 
 Turn = Mapping[str, str]
@@ -27,7 +28,6 @@ _SPARE_TOKENS = 4
 """A cut text may take a few tokens more than the same text took inside the whole."""
 
 _DELIMITER = re.compile(r"<(?=\s*/?\s*source)", re.IGNORECASE)
-_NUMBER = re.compile(r"\[(\s*[0-9]+(?:\s*[,;\u2013-]\s*[0-9]+)*\s*)\]")
 
 
 class AnswerModel(Protocol):
@@ -148,4 +148,4 @@ def _quoted(source: Source, model: AnswerModel) -> str:
 
 def harmless(text: str) -> str:
     """Rewrite what would end a source, or read like a citation of one of ours."""
-    return _NUMBER.sub(r"(\1)", _DELIMITER.sub("(", text))
+    return CITATION.sub(r"(\1)", _DELIMITER.sub("(", text))

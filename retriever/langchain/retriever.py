@@ -274,22 +274,21 @@ def narrowed(*filters: Filter) -> Condition | None:
 
 
 def _document(hit: Hit) -> Document:
-    return Document(
-        id=hit.id,
-        page_content=hit.text,
-        metadata={
-            **hit.metadata,
-            "score": hit.score,
-            "explanation": dict(hit.explanation),
-            "chunk_id": hit.id,
-            "document_id": hit.document_id,
-            "source": hit.source,
-            "title": hit.title,
-            "uri": hit.uri,
-            "page": hit.page,
-            "span": list(hit.span),
-            "heading_path": list(hit.heading_path),
-            **({"index": hit.index} if hit.index else {}),
-            **({"context": hit.context} if hit.section or hit.before or hit.after else {}),
-        },
-    )
+    ours = {
+        "score": hit.score,
+        "explanation": dict(hit.explanation),
+        "chunk_id": hit.id,
+        "document_id": hit.document_id,
+        "source": hit.source,
+        "title": hit.title,
+        "uri": hit.uri,
+        "page": hit.page,
+        "span": list(hit.span),
+        "heading_path": list(hit.heading_path),
+        **({"index": hit.index} if hit.index else {}),
+        **({"context": hit.context} if hit.section or hit.before or hit.after else {}),
+    }
+    # What we do not know does not hide what the document's own metadata say.
+    empty = [name for name, value in ours.items() if value in (None, "") and name in hit.metadata]
+    metadata = {**hit.metadata, **ours, **{name: hit.metadata[name] for name in empty}}
+    return Document(id=hit.id, page_content=hit.text, metadata=metadata)

@@ -1,6 +1,7 @@
 """The commands, on a project without a model: output, JSON forms and exit codes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from argot import Project
+from argot.langchain.store import ArgotVectorStore
 from indexing.files.lock import hold_lock
+from indexing.versions.description import live_version
 
 Run = Callable[..., tuple[int, Any, str]]
 
@@ -336,6 +339,34 @@ def test_a_lost_catalog_is_noticed(project: Path, argot: Run) -> None:
     code, _, err = argot("ingest", "--project", project)
     assert (code, "--rebuild" in err) == (1, True)
     assert argot("ingest", "--rebuild", "--project", project)[0] == 0
+
+
+def test_a_lost_index_is_noticed_and_a_rebuild_brings_all_back(project: Path, argot: Run) -> None:
+    argot("ingest", "--project", project)
+    with ArgotVectorStore(Project.open(project)) as store:
+        store.add_texts(["handed over by a program"], ids=["own"])
+    shutil.rmtree(project / ".argot/indexes")
+
+    for _ in range(2):
+        code, _, err = argot("ingest", "--project", project)
+        assert (code, "is gone" in err, "--rebuild" in err) == (1, True, True)
+        assert argot("search", "leave", "--project", project)[0] == 1
+
+    assert argot("ingest", "--rebuild", "--project", project)[0] == 0
+    assert argot("index", "verify", "--project", project)[0] == 0
+    for words in ("leave", "handed over"):
+        assert argot("search", words, "--json", "--project", project)[1]["hits"]
+    assert argot("ingest", "--project", project)[0] == 0
+
+
+def test_a_lost_version_is_not_taken_for_the_one_that_replaces_it(
+    project: Path, argot: Run
+) -> None:
+    argot("ingest", "--project", project)
+    shutil.rmtree(project / ".argot/indexes" / live_version(project / ".argot/indexes"))  # type: ignore[operator]
+    assert argot("ingest", "--rebuild", "--project", project)[0] == 0
+    assert argot("search", "leave", "--json", "--project", project)[1]["hits"]
+    assert argot("index", "verify", "--project", project)[0] == 0
 
 
 def test_a_mistyped_project_folder_is_not_replaced_by_the_one_above(

@@ -95,3 +95,16 @@ def test_more_hits_than_any_depth_of_reranking_leave_it_as_it_is():
     tried = try_reranking(settings, {"q": read}, judgements)
     assert {one.settings.rerank_depth for one in tried} == {settings.rerank_depth}
     assert best(tried).quality == 1.0, "all hits are reranked"
+
+
+def test_words_alone_are_not_tried_beside_an_expansion_that_changes_vectors():
+    found = {"q": Found(dense=[("a", 0.9)], sparse=[("b", 2.0)], documents={"a": "a", "b": "b"})}
+    judgements = Judgements({"q": "x"}, {"q": {"b": 1}})
+    modes = {
+        expand: [one.settings.mode for one in try_fusions(settings, found, judgements)]
+        for expand in ("none", "hyde", "multi-query")
+        for settings in [SearchSettings(expand=expand)]
+    }
+    assert "sparse" in modes["none"]
+    assert "sparse" in modes["multi-query"]
+    assert "sparse" not in modes["hyde"]

@@ -120,3 +120,22 @@ def test_code_of_the_folder_is_not_run(make: Make):
 def test_too_small_a_limit_is_refused(make: Make):
     with pytest.raises(ValueError, match="`max_tokens` must be at least 16; got 4"):
         load(make(), max_tokens=4)
+
+
+def test_a_query_of_any_length_is_cut_before_it_is_paired(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+):
+    reranker = load(make(), max_tokens=40)
+    longest: list[int] = []
+    tokenize = type(reranker._tokenizer).__call__
+
+    def watched(self: Any, texts: list[str], *more: Any, **options: Any) -> Any:
+        if more:  # pairs
+            longest.extend(len(text) for text in [*texts, *more[0]])
+        return tokenize(self, texts, *more, **options)
+
+    monkeypatch.setattr(type(reranker._tokenizer), "__call__", watched)
+    long = "wing lift and drag " * 1000
+    scores = reranker.scores(long, [long, "thirty days of leave"])
+    assert 0 < max(longest) < 40 * len("lift ")
+    assert scores == reranker.scores(long[:2000], [long[:2000], "thirty days of leave"])

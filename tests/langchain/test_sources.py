@@ -176,3 +176,62 @@ def test_a_splitter_that_writes_texts_of_its_own_is_refused(
         report = ingest_loader(project, Pages(PAY), name="wiki", splitter=Loud())
 
     assert "must give pieces of the text" in report.failed[0].reason
+
+
+def test_an_id_that_another_was_numbered_to_is_not_lost(project: Project):
+    ids = ["x#2", "x", "x", "x"]
+    pages = [Document(page_content=f"giraffe {n}", id=id_) for n, id_ in enumerate(ids)]
+    for order in (pages, pages[::-1]):
+        changes = LoaderConnector("wiki", Pages(*order)).changes(None)
+        named = [change.document_id for change in changes if hasattr(change, "document_id")]
+        assert len(set(named)) == 4
+    assert ingest_loader(project, Pages(*pages), name="wiki").added == 4
+    with project.retriever(k=9) as retriever:
+        assert len(retriever.invoke("giraffe")) == 4
+
+
+def test_a_page_that_a_loader_names_is_the_page_of_its_hits(project: Project):
+    pages = [
+        Document(page_content=f"giraffe {n}", metadata={"source": "a.pdf", "page": page})
+        for n, page in enumerate([0, 6, "vii", True, -1, 10**9])
+    ]
+    ingest_loader(project, Pages(*pages), name="wiki")
+    with project.retriever(k=9) as retriever:
+        found = {d.page_content: d.metadata["page"] for d in retriever.invoke("giraffe")}
+    assert [found[f"giraffe {n}"] for n in range(6)] == [1, 7, "vii", True, -1, 10**9]
+    with project.search_session(mode="sparse") as session:
+        hits = {hit.text: hit.page for hit in session.searcher.search("giraffe", k=9)}
+    assert [hits[f"giraffe {n}"] for n in range(6)] == [1, 7, None, None, None, None]
+
+
+REPEATED = (
+    "yes " * 60 + "# Leave\n\nDays are thirty.\n\n## Sick\n\nCall.  \nCall.\n\n# Pay\n\nCall."
+)
+
+
+@pytest.mark.parametrize("overlap", [0, 8])
+def test_pieces_of_repeated_text_cover_it(overlap: int):
+    splitters = pytest.importorskip("langchain_text_splitters")
+    splitter = splitters.RecursiveCharacterTextSplitter(chunk_size=24, chunk_overlap=overlap)
+    chunks = SplitterChunker(splitter).cut(SourceDocument(id="a", text=REPEATED))
+    assert [chunk.text for chunk in chunks] == splitter.split_text(REPEATED)
+    if not overlap:
+        covered = {place for chunk in chunks for place in range(chunk.start, chunk.end)}
+        assert {n for n, letter in enumerate(REPEATED) if letter.strip()} <= covered
+
+
+def test_splitters_that_give_documents_are_taken(project: Project):
+    splitters = pytest.importorskip("langchain_text_splitters")
+    levels = [("#", "one"), ("##", "two")]
+    page = Document(page_content=REPEATED[240:], metadata={"source": "a.md"})
+    for name, splitter in (
+        ("whole", splitters.MarkdownHeaderTextSplitter(levels, strip_headers=False)),
+        ("bare", splitters.MarkdownHeaderTextSplitter(levels)),
+        ("new", splitters.ExperimentalMarkdownSyntaxTextSplitter(levels)),
+    ):
+        report = ingest_loader(project, Pages(page), name=name, splitter=splitter)
+        assert (report.added, report.failed) == (1, ()), name
+        with project.retriever(k=9, filter={"source": name}) as retriever:
+            texts = [d.page_content for d in retriever.invoke("thirty call leave pay sick")]
+        assert sum("thirty" in text for text in texts) == 1
+        assert len(texts) == 3

@@ -134,6 +134,10 @@ def test_what_was_not_cited_is_not_listed_as_cited(ask: Ask):
         ("a [0] [3].", "a.", (), (0, 3)),
         ("a [x] [ b [1", "a [x] [ b [1", (), ()),
         ("[1] a [1]", "[1] a [1]", (1,), ()),
+        ("a [1-2] [1\u20132]", "a [1][2] [1][2]", (1, 2), ()),
+        ("a [7-9] b [2 - 900000].", "a b [2].", (2,), (7, 9, 900000)),
+        ("a [Sources 1 and 2] [1 & 2]", "a [1][2] [1][2]", (1, 2), ()),
+        ("a [1 or 2] [1-2-x]", "a [1 or 2] [1-2-x]", (), ()),
         (f"a [{'9' * 9}] [{'x' * 99}", f"a [{'9' * 9}] [{'x' * 99}", (), ()),
     ],
 )
@@ -231,3 +235,20 @@ def test_settings_out_of_range_are_refused():
     for wrong in ({"k": 0}, {"min_term_share": 1.5}, {"min_cosine": -2.0}, {"max_new_tokens": 0}):
         with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must be"):
             AnswerSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_grouped_hits_are_no_more_than_the_model_may_read(ask: Ask):
+    model = Scripted("Thirty [1].")
+    for k in (1, 2):
+        answer = ask(QUESTION, model, k=k, searcher=GroupedSearcher())
+        assert len(answer.sources) == k
+
+
+QUESTION = "How many days of annual leave?"
+
+
+class GroupedSearcher:
+    """Finds three chunks of each document, as a searcher does whose settings group hits."""
+
+    def search(self, question: str, *, k: int, **_options: object) -> list[Hit]:
+        return [hit(f"{question} {n}") for n in range(3 * k)]
