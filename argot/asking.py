@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_answerer(project: Project, *, mode: Mode | None = None) -> Iterator[Answerer]:
+def open_answerer(
+    project: Project,
+    *,
+    mode: Mode | None = None,
+    rerank: str | None = None,
+    expand: str | None = None,
+) -> Iterator[Answerer]:
     """Open the live index for questions; its state stays the same until it is closed.
 
     The model that answers is the one that the index's encoder was made of, its adapters left aside:
@@ -27,6 +33,8 @@ def open_answerer(project: Project, *, mode: Mode | None = None) -> Iterator[Ans
     Args:
         project: The project.
         mode: How it will be searched; None: as the settings say.
+        rerank: Second stage of its searches; None: as the settings say.
+        expand: Stage that widens the question; None: as the settings say.
 
     Yields:
         What answers. It raises SettingsError where no model is configured to answer with.
@@ -37,7 +45,8 @@ def open_answerer(project: Project, *, mode: Mode | None = None) -> Iterator[Ans
         ModelFolderError: the encoder's weights can't write, as adapters are merged into them.
     """
     _share_weights(project, mode or project.settings.search.mode)
-    with project.search_session(mode=mode, follow=False) as session:
+    opened = project.search_session(mode=mode, rerank=rerank, expand=expand, follow=False)
+    with opened as session:
         version = read_version(project.paths.indexes, session.searcher.version_name)
         yield Answerer(
             session.searcher,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, StopwordsSet
 
 from encoder.base import SparseVector
+from encoder.scripts import UNSPACED
 
 NEUTRAL = "none"
 """The language of text in any language: no stemming, no stop words."""
@@ -28,12 +29,6 @@ LANGUAGES = (
 """Languages with stop words; most have a stemmer too."""
 
 _DEFAULT_AVERAGE_LENGTH = 256.0
-
-# Scripts written without spaces: Han, kana, Thai, Lao, Tibetan, Myanmar, Khmer.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u30ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
-)
 
 # With b = 0 a weight depends on the term's count alone, and this k1 keeps counts up to a million
 # apart in float32.
@@ -147,7 +142,7 @@ def _splittable(text: str) -> str:
     # A lone surrogate, as from an undecodable command line argument, is no text to the engine.
     text = text.encode("utf-8", "replace").decode("utf-8")
     # PDFs hold ligatures and letters apart from their accents: one word must have one form.
-    return _UNSPACED.sub(_character_pairs, unicodedata.normalize("NFKC", text))
+    return UNSPACED.sub(_character_pairs, unicodedata.normalize("NFKC", text))
 
 
 def _character_pairs(run: re.Match[str]) -> str:

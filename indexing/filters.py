@@ -80,7 +80,8 @@ class Range:
 class HasWords:
     """The field is text that contains every word of `words`, in any order and any case.
 
-    Words are whole, without stems: ``leave`` is not in ``leaves``.
+    Words are whole, without stems: ``leave`` is not in ``leaves``. A run of a script without
+    spaces, such as Chinese or Thai, may stand anywhere. Accents may be composed or decomposed.
     """
 
     field: str

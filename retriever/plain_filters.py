@@ -11,9 +11,10 @@
     {"or": [{...}, {...}]}  {"and": [...]}  {"not": {...}}
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime
+from math import isfinite
 from sys import float_info
 
 from indexing.filters import And, AnyOf, Bound, Condition, Eq, HasWords, Not, Or, Range
@@ -61,24 +62,44 @@ def _nested(key: str, value: object, *, depth: int) -> Condition:
 
 
 def _equality(field: str, value: object) -> Condition:
+    if isinstance(value, list | tuple | set | frozenset):
+        return _any_of(field, value)
     if isinstance(value, str | int):
         return Eq(field, value)
-    if isinstance(value, list | tuple | set | frozenset):
-        if all(isinstance(one, str) for one in value):
-            return AnyOf(field, tuple(value))
-        if all(isinstance(one, int) and not isinstance(one, bool) for one in value):
-            return AnyOf(field, tuple(value))
+    if isinstance(value, float) and isfinite(value):
+        return Range(field, at_least=value, at_most=value)  # engines know no equal fractions
     if value is None:
         raise ValueError(
             f"the filter on {field!r} must have a value; got None\n"
             f"hint: leave {field!r} out of the filter to find documents whatever it is"
         )
     raise ValueError(
-        f"the filter on {field!r} must be a string, a whole number, a boolean, or a list of "
-        f"strings or of whole numbers; got {value!r}\n"
+        f"the filter on {field!r} must be a string, a finite number, a boolean, or a list of "
+        f"such; got {value!r}\n"
         f'hint: bounds are written {{"{field}": {{">=": 1}}}}; the operators are '
         f"{', '.join(_OPERATIONS)}"
     )
+
+
+def _any_of(field: str, values: Iterable[object]) -> Condition:
+    texts: list[str] = []
+    whole: list[int] = []
+    others: list[Condition] = []
+    for value in values:
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            whole.append(value)
+        elif isinstance(value, bool | float):
+            others.append(_equality(field, value))
+        else:
+            raise ValueError(  # noqa: TRY004
+                f"a list in the filter on {field!r} must have strings, finite numbers and "
+                f"booleans alone; got {value!r}"
+            )
+    both: tuple[AnyOf, ...] = (AnyOf(field, tuple(texts)), AnyOf(field, tuple(whole)))
+    parts = (*(part for part in both if part.values), *others)
+    return Or(parts) if len(parts) > 1 else parts[0] if parts else both[0]
 
 
 def _operation(field: str, operator: object, operand: object) -> Condition:

@@ -51,7 +51,7 @@ class SearchPlan(SearchSettings):
                 f"{self._scored_by} say how good a hit is among the others of its query, not how "
                 "good it is\n"
                 "hint: search with mode 'dense', with `rescore` and without `expand`: there a "
-                "score is a cosine"
+                "score is a cosine; or with `min_score` -inf, which leaves nothing out"
             )
         if self.mode == "sparse" and self.expand == HYDE:
             raise PlanError(

@@ -9,17 +9,28 @@ from argot.cli.filters import parse_filters
 from argot.cli.hits import hit_json, place_of
 from argot.cli.main import DONE, FAILED
 from argot.cli.output import find_project, json_option, print_json, project_option, say, show
-from argot.cli.search_options import AT_LEAST_ONE, filter_option, principals_option
+from argot.cli.search_options import (
+    AT_LEAST_ONE,
+    expand_option,
+    filter_option,
+    min_score_option,
+    principals_option,
+    rerank_option,
+)
 from argot.errors import SettingsError
 from retriever.answering.answering import Answer, check_question, ignore
 from retriever.answering.prompt import Source
-from retriever.settings import MODES, Mode
+from retriever.errors import RetrieverError
+from retriever.settings import MODES
 
 
 @click.command("ask")
 @click.argument("question")
 @click.option("-k", type=AT_LEAST_ONE, help="Sources the model may read, at most.")
 @click.option("--mode", type=click.Choice(MODES), help="Search by dense, sparse (words) or hybrid.")
+@rerank_option
+@expand_option
+@min_score_option
 @filter_option
 @principals_option
 @json_option
@@ -27,12 +38,11 @@ from retriever.settings import MODES, Mode
 def command(
     question: str,
     *,
-    k: int | None,
-    mode: Mode | None,
     filters: tuple[str, ...],
     principals: tuple[str, ...],
     as_json: bool,
     folder: Path | None,
+    **options: Any,  # noqa: ANN401 - those of the search, under their own names
 ) -> int:
     """Answer a question from the documents, and cite them.
 
@@ -45,15 +55,18 @@ def command(
     check_question(question)
     project = find_project(folder)
     where = parse_filters(filters)
-    with open_answerer(project, mode=mode) as answerer:
+    opening = {name: options.pop(name) for name in ("mode", "rerank", "expand")}
+    with open_answerer(project, **opening) as answerer:
         try:
             answer = answerer.answer(
                 question,
                 on_text=ignore if as_json else stream,
-                k=k,
                 where=where,
                 principals=list(principals) or None,
+                **options,
             )
+        except RetrieverError:
+            raise
         except ValueError as exc:
             raise SettingsError(f"[ask]: {exc}") from exc
     if as_json:

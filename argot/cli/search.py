@@ -11,9 +11,12 @@ from argot.cli.output import find_project, json_option, print_json, say, show
 from argot.cli.search_options import (
     AT_LEAST_ONE,
     COUNT,
+    expand_option,
     filter_option,
+    min_score_option,
     not_nan,
     principals_option,
+    rerank_option,
 )
 from argot.federated import FederatedSearch, search_together
 from argot.searching import OpenSearch
@@ -32,14 +35,9 @@ from retriever.settings import MODES
     default=None,
     help="Compare what codes or small vectors find with the whole vectors; where there are such.",
 )
-@click.option("--rerank", metavar="NAME", help="Rerank the best candidates; none: do not.")
-@click.option("--expand", metavar="NAME", help="Widen the query first; none: do not.")
-@click.option(
-    "--min-score",
-    type=float,
-    callback=not_nan,
-    help="Leave out hits with a lower cosine; in mode dense, with rescoring and without --expand.",
-)
+@rerank_option
+@expand_option
+@min_score_option
 @click.option(
     "--mmr",
     type=click.FloatRange(0, 1),

@@ -46,3 +46,19 @@ principals_option = click.option(
     callback=_checked,
     help="Who asks: user:x, group:y; repeatable.",
 )
+
+rerank_option = click.option(
+    "--rerank", metavar="NAME", help="Rerank the best candidates; none: do not."
+)
+
+expand_option = click.option(
+    "--expand", metavar="NAME", help="Widen the query first; none: do not."
+)
+
+min_score_option = click.option(
+    "--min-score",
+    type=float,
+    callback=not_nan,
+    help="Leave out hits with a lower cosine, in mode dense, with rescoring and without --expand; "
+    "-inf: none.",
+)

@@ -13,6 +13,7 @@ from encoder.base import FloatArray, SparseVector
 from indexing.errors import DiskFullError, IndexLockedError, StoreError
 from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import CollectionSpec, Point
+from indexing.stores.spellings import Part, Spelling, spellings
 from indexing.stores.validation import check_condition
 
 DENSE = "dense"
@@ -207,7 +208,7 @@ def _condition(where: Condition) -> EngineCondition:
             return engine.HasIdCondition(set())
 
 
-def _field_condition(where: Eq | AnyOf | Range | HasWords) -> engine.FieldCondition:
+def _field_condition(where: Eq | AnyOf | Range | HasWords) -> EngineCondition:
     match where:
         case Eq(field, value):
             # The engine reads True as the number 1; only numpy's bool is a bool to it.
@@ -217,11 +218,20 @@ def _field_condition(where: Eq | AnyOf | Range | HasWords) -> engine.FieldCondit
             either = cast("list[str] | list[int]", list(values))
             return engine.FieldCondition(field, match=engine.MatchAny(either))
         case HasWords(field, words):
-            return engine.FieldCondition(field, match=engine.MatchText(words))
+            return engine.Filter(should=[_spelled(field, parts) for parts in spellings(words)])
         case Range(field) if where.is_of_dates:
             return engine.FieldCondition(field, range=engine.RangeDateTime(**where.moments()))
         case Range(field):
             return engine.FieldCondition(field, range=engine.RangeFloat(**where.numbers()))
+
+
+def _spelled(field: str, spelling: Spelling) -> engine.Filter:
+    return engine.Filter(must=[_part(field, part) for part in spelling])
+
+
+def _part(field: str, part: Part) -> engine.FieldCondition:
+    kind = engine.MatchSubstring if part.inside else engine.MatchText
+    return engine.FieldCondition(field, match=kind(part.text))
 
 
 @contextmanager

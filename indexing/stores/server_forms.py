@@ -11,6 +11,7 @@ from encoder.base import FloatArray, SparseVector
 from indexing.errors import StoreError
 from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import CollectionSpec, Point
+from indexing.stores.spellings import Part, Spelling, spellings
 from indexing.stores.validation import check_condition
 
 DENSE = "dense"
@@ -182,7 +183,7 @@ def _condition(where: Condition) -> models.Condition:
             return models.HasIdCondition(has_id=[])
 
 
-def _field_condition(where: Eq | AnyOf | Range | HasWords) -> models.FieldCondition:
+def _field_condition(where: Eq | AnyOf | Range | HasWords) -> models.Condition:
     match where:
         case Eq(field, value):
             return models.FieldCondition(key=field, match=models.MatchValue(value=value))
@@ -190,9 +191,19 @@ def _field_condition(where: Eq | AnyOf | Range | HasWords) -> models.FieldCondit
             either = cast("list[str] | list[int]", list(values))
             return models.FieldCondition(key=field, match=models.MatchAny(any=either))
         case HasWords(field, words):
-            return models.FieldCondition(key=field, match=models.MatchText(text=words))
+            return models.Filter(should=[_spelled(field, parts) for parts in spellings(words)])
         case Range(field) if where.is_of_dates:
             between = models.DatetimeRange.model_validate(where.moments())
             return models.FieldCondition(key=field, range=between)
         case Range(field):
             return models.FieldCondition(key=field, range=models.Range(**where.numbers()))
+
+
+def _spelled(field: str, spelling: Spelling) -> models.Filter:
+    return models.Filter(must=[_part(field, part) for part in spelling])
+
+
+def _part(field: str, part: Part) -> models.FieldCondition:
+    if part.inside:
+        return models.FieldCondition(key=field, match=models.MatchSubstring(substring=part.text))
+    return models.FieldCondition(key=field, match=models.MatchText(text=part.text))

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 from encoder.base import SparseEncoder
-from indexing.filters import Condition
 from retriever.answering.citations import CitedText
 from retriever.answering.prompt import NO_ANSWER, AnswerModel, Source, fit_sources, prompt
 from retriever.answering.relevance import Relevance, relevance
 from retriever.answering.settings import AnswerSettings
+from retriever.conditions import Filter
 from retriever.errors import QuestionError
+from retriever.plan import PlanOptions
 from retriever.results import Hit
 from retriever.search import Searcher
-from retriever.settings import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +85,9 @@ class Answerer:
         question: str,
         *,
         on_text: Callable[[str], None] = ignore,
-        k: int | None = None,
-        mode: Mode | None = None,
-        where: Condition | None = None,
+        where: Filter = None,
         principals: Sequence[str] | None = None,
+        **options: Unpack[PlanOptions],
     ) -> Answer:
         """Answer a question, or say why not.
 
@@ -96,26 +96,23 @@ class Answerer:
         Args:
             question: In the user's words; not blank.
             on_text: Told each piece of the answer as it is written.
-            k: Hits the model may read, >= 1; None for the setting.
-            mode: Of the search; None for the searcher's setting.
             where: Narrows the chunks that are searched.
             principals: Who asks, as for `Searcher.search`.
+            options: As for `Searcher.search`, but `k` counts the hits that the model may read, and
+                has a setting of its own; with a `min_cosine` there is always rescoring.
 
         Raises:
             QuestionError: the question is blank.
             ValueError: the model's context has no room for a source.
         """
         check_question(question)
-        wanted = self._settings.k if k is None else k
-        found = self._searcher.search(
-            question,
-            k=wanted,
-            mode=mode,
-            # `min_cosine` is compared with cosines, and not with what codes make of them
-            rescore=None if self._settings.min_cosine is None else True,
-            where=where,
-            principals=principals,
-        )
+        asked = options.get("k")
+        wanted = options["k"] = self._settings.k if asked is None else asked
+        if self._settings.min_cosine is not None:
+            options["rescore"] = (
+                True  # it is compared with cosines, not with what codes make of them
+            )
+        found = self._searcher.search(question, where=where, principals=principals, **options)
         hits = found[:wanted]  # grouped by document, there may be more
         terms = self._sparse.terms(question)
         judged = [relevance(hit, terms=terms, sparse=self._sparse) for hit in hits]

@@ -57,6 +57,25 @@ def test_a_blank_question_is_refused_before_anything_is_opened(
     assert "hint: write it out, such as 'How many days" in err
 
 
+@pytest.mark.parametrize(
+    ("settings", "refused", "off"),
+    [
+        ('expand = "hyde"', "`expand` 'hyde' changes the vector", "--expand=none"),
+        ("min_score = 0.3", "`min_score` needs scores", "--min-score=-inf"),
+    ],
+)
+def test_what_does_not_go_with_words_alone_can_be_switched_off(
+    project: Path, argot: Run, settings: str, refused: str, off: str
+):
+    argot("ingest", "--project", project)
+    add(project, f"\n[search]\n{settings}\n")
+    asked = ("ask", "Who won the football championship?", "--mode", "sparse", "--project", project)
+    code, _, err = argot(*asked)
+    assert (code, refused in err, "hint: " in err, "[ask]" in err) == (2, True, True, False)
+    code, _, err = argot(*asked, off)
+    assert (code, err.startswith("no answer: nothing was found")) == (1, True)
+
+
 def test_an_answer_without_a_language_model_is_a_mistake_in_the_settings(project: Path, argot: Run):
     argot("ingest", "--project", project)
     code, _, err = argot("ask", "How many days of paid leave?", "--project", project)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -163,3 +164,63 @@ def test_filters_select_what_plain_python_selects(
         ):
             assert {hit.id for hit in found} == expected, where
         assert store.count(where) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("B\u00fcro", {"composed", "decomposed"}),
+        ("bu\u0308ro", {"composed", "decomposed"}),
+        ("\u5e74\u5047", {"chinese"}),
+        ("\u5e74\u5047 \u516c\u53f8", {"chinese"}),
+        ("\u5e74\u5047 absent", set()),
+        ("2024", {"full width", "digits"}),
+        ("\uff12\uff10\uff12\uff14", {"full width", "digits"}),
+        ("2024\u5e74", {"digits and a character", "full width and a character"}),
+        ("20", set()),
+        ("\u0e25\u0e32", {"thai"}),
+        ("\ufb01le", {"ligature", "letters"}),
+    ],
+)
+def test_words_are_found_however_a_text_writes_them(
+    store: VectorStore, words: str, found: set[str]
+):
+    texts = {
+        "composed": "das B\u00fcro",
+        "decomposed": "das Bu\u0308ro",
+        "chinese": "\u6211\u4eec\u516c\u53f8\u7684\u5e74\u5047\u5236\u5ea6",
+        "digits": "in 2024 and",
+        "full width": "in \uff12\uff10\uff12\uff14 and",
+        "digits and a character": "2024\u5e74\u5ea6",
+        "full width and a character": "\uff12\uff10\uff12\uff14\u5e74\u5ea6",
+        "thai": "\u0e01\u0e32\u0e23\u0e25\u0e32\u0e1e\u0e31\u0e01\u0e23\u0e49\u0e2d\u0e19",
+        "ligature": "the \ufb01le",
+        "letters": "the file",
+    }
+    one, word = np.ones(8, dtype=np.float32), SparseVector((1,), (1.0,))
+    store.upsert(
+        [
+            Point(
+                id=str(uuid.UUID(int=n)),
+                dense=one,
+                sparse=word,
+                payload={"name": name, "text": text},
+            )
+            for n, (name, text) in enumerate(texts.items())
+        ]
+    )
+    hits = store.search_sparse(word, limit=20, where=HasWords("text", words))
+
+    assert {hit.payload["name"] for hit in hits} == found
+
+
+def test_words_of_a_list_are_those_of_one_text(store: VectorStore):
+    one, word = np.ones(8, dtype=np.float32), SparseVector((1,), (1.0,))
+    payload: Payload = {"metadata": {"names": ["B\u00fcro Nord", "Lager S\u00fcd"]}}
+    store.upsert([Point(id=str(uuid.UUID(int=1)), dense=one, sparse=word, payload=payload)])
+
+    def count(words: str) -> int:
+        return store.count(HasWords("metadata.names", words))
+
+    assert count("nord b\u00fcro") == 1
+    assert count("b\u00fcro s\u00fcd") == 0
