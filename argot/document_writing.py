@@ -181,6 +181,7 @@ class DocumentWriter:
             catalog = opened.enter_context(Catalog(paths.catalog_url(settings.catalog.url)))
             check_catalog(catalog, index)
             version = index.version.name
+            catalog.note_live(version)
             lease = opened.enter_context(_taken(catalog, version)) if shared else None
             records = catalog.source(SOURCE, version=version, lease=lease)
             target = target_of(index, dense)

@@ -95,6 +95,8 @@ def ingest(
         index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
         with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
             check_catalog(catalog, index)
+            if not rebuild:
+                catalog.note_live(index.version.name)
             target = replace(target_of(index, dense), chunker=chunker)
             reports = sync_all(
                 list(zip(chosen, connectors, strict=True)),
@@ -111,6 +113,8 @@ def ingest(
                     catalog.forget_version(lost)
         if rebuild:
             go_live(paths.indexes, index.version.name, server=settings.server)
+            with Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
+                catalog.note_live(index.version.name)
     return merge_reports(reports)
 
 

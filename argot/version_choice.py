@@ -96,11 +96,15 @@ def open_version(
 
 
 def lost_version(paths: ProjectPaths, settings: ProjectSettings) -> str | None:
-    """Name the newest version that the catalog knows, where none is live and its folder is gone."""
+    """Name the version that answered, where none is live and its folder is gone."""
     if live_version(paths.indexes) is not None:
         return None
     there = {version.name for version in list_versions(paths.indexes)}
-    return max(_known(paths, settings) - there, default=None)
+    lost = _known(paths, settings) - there
+    with Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
+        last = catalog.last_live()
+    # Not the newest: that may be one which was being filled.
+    return last if last in lost else max(lost, default=None)
 
 
 def _known(paths: ProjectPaths, settings: ProjectSettings) -> set[str]:

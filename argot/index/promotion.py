@@ -151,6 +151,7 @@ def _switch(
             configured=vector_settings(project.settings.encoder),
             server=project.settings.server,
         )
+        catalog.note_live(version.name)
 
 
 def _hold_sources(catalog: Catalog, live: IndexVersion, held: ExitStack) -> None:

@@ -27,6 +27,9 @@ from indexing.catalog.transfer import VersionRows
 from indexing.chunks.chunking import Chunk
 from indexing.records import FailedDocument, IndexedDocument, Run, SourceSummary
 
+_LIVE = "live"
+"""Status of what is no sync: from then on a version answered."""
+
 
 class Catalog:
     """An open catalog, made where there is none. Close it, or use it in a ``with``.
@@ -91,10 +94,25 @@ class Catalog:
             found = connection.execute(query.where(runs.c.id > run).limit(1))
             return found.first() is not None
 
+    def note_live(self, version: str) -> None:
+        """Note which version answers, for the day its folder is lost; see `last_live`."""
+        if self.last_live() == version:
+            return
+        now = utc_now()
+        row = {"version": version, "source": "", "started": now, "finished": now}
+        with self._engine.begin() as connection:
+            connection.execute(insert(runs).values(**row, status=_LIVE, counts={}))
+
+    def last_live(self) -> str | None:
+        """Return the version that was last noted to answer; None: none was."""
+        query = select(runs.c.version).where(runs.c.status == _LIVE)
+        with self._engine.connect() as connection:
+            return connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
+
     def last_runs(self, *, version: str, limit: int = 1) -> list[Run]:
         """Return the latest syncs into a version, the latest first."""
         columns = (runs.c[name] for name in Run.__dataclass_fields__)
-        query = select(*columns).where(runs.c.version == version)
+        query = select(*columns).where(runs.c.version == version, runs.c.status != _LIVE)
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit))
             return [Run(**row) for row in rows.mappings()]

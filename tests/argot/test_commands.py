@@ -3,9 +3,11 @@
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -367,6 +369,31 @@ def test_a_lost_version_is_not_taken_for_the_one_that_replaces_it(
     assert argot("ingest", "--rebuild", "--project", project)[0] == 0
     assert argot("search", "leave", "--json", "--project", project)[1]["hits"]
     assert argot("index", "verify", "--project", project)[0] == 0
+
+
+def test_an_index_lost_beside_an_unfinished_rebuild_is_the_one_that_answered(
+    project: Path, argot: Run
+) -> None:
+    argot("ingest", "--project", project)
+    with ArgotVectorStore(Project.open(project)) as store:
+        store.add_texts(["handed over by a program"], ids=["own"])
+    held = project / "held"
+    (project / "docs").rename(held)
+    (project / "docs").mkdir()
+    (project / "docs/only.md").write_text("One document about leave.")
+    code, _, err = argot("ingest", "--rebuild", "--project", project)
+    assert (code, "stays live" in err) == (4, True)
+    with closing(sqlite3.connect(project / ".argot/catalog.sqlite")) as catalog, catalog:
+        catalog.execute(  # as a rebuild leaves it that is killed before it comes to these
+            "DELETE FROM documents WHERE document_id = 'own' AND version LIKE 'docs-0002%'"
+        )
+    shutil.rmtree(project / ".argot/indexes")
+    shutil.rmtree(project / "docs")
+    held.rename(project / "docs")
+
+    assert argot("ingest", "--rebuild", "--project", project)[0] == 0
+    for words in ("leave", "handed over"):
+        assert argot("search", words, "--json", "--project", project)[1]["hits"]
 
 
 def test_a_mistyped_project_folder_is_not_replaced_by_the_one_above(

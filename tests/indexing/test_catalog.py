@@ -162,6 +162,14 @@ def test_a_run_that_was_killed_is_still_running_and_the_next_is_listed_first(
     assert runs[0].finished is not None
 
 
+def test_the_version_that_answered_last_is_remembered_and_is_no_sync(catalog: Catalog) -> None:
+    assert catalog.last_live() is None
+    for version in (VERSION, "docs-0002-words", "docs-0002-words", VERSION):
+        catalog.note_live(version)
+        assert catalog.last_live() == version
+    assert catalog.last_runs(version=VERSION) == []
+
+
 def test_it_is_sqlite_in_wal_mode_with_foreign_keys(catalog: Catalog) -> None:
     with catalog._engine.connect() as connection:
         pragma = {
