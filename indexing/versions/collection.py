@@ -9,8 +9,6 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from encoder.base import DenseEncoder, FloatArray
 from encoder.truncation import truncate
 from indexing.errors import NoIndexError, WrongEncoderError
@@ -25,8 +23,8 @@ from indexing.reduction.reduced_encoder import ReducedEncoder
 from indexing.reduction.settings import ReductionSettings
 from indexing.stores.base import CollectionSpec, VectorStore
 from indexing.stores.server_settings import ServerSettings
+from indexing.versions.canaries import check_canaries, make_canaries
 from indexing.versions.description import (
-    Canary,
     IndexVersion,
     live_version,
     next_version_name,
@@ -35,18 +33,7 @@ from indexing.versions.description import (
 )
 from indexing.versions.placement import EMBEDDED, create_store, open_store, published_version
 
-CANARY_TEXTS = (
-    "Employees may take twenty-five days of paid leave per calendar year.",
-    "def read(path: str) -> bytes: return open(path, 'rb').read()",
-    "Die Lieferung erfolgt innerhalb von 14 Werktagen; 退货需在三十天内办理。",
-    "Invoice E-4031: 20 screws M8 x 60, DIN 933; EUR 12.50",
-)
-"""Encoded again whenever a version is opened: prose, code, other scripts, numbers."""
-
 KEEP_EVERYTHING = ReductionSettings()
-
-MIN_CANARY_COSINE = 0.99
-"""Leaves room for the rounding of another compute dtype, which is not in the fingerprint."""
 
 logger = logging.getLogger(__name__)
 
@@ -116,14 +103,7 @@ class OpenIndex:
                 "hint: configure that encoder, or build a version with this one: "
                 "`argot index build`, then `argot index promote`"
             )
-        cosines = _canary_cosines(self.version, self.encoder_for(dense))
-        if cosines.min() < MIN_CANARY_COSINE:
-            raise WrongEncoderError(
-                f"encoder {built[:12]} must give the vectors it gave when index "
-                f"{self.version.name} was built; the cosine of a test text is "
-                f"{cosines.min():.4f}, below {MIN_CANARY_COSINE}\n"
-                "hint: its files or the libraries it runs on have changed; build the index again"
-            )
+        check_canaries(self.version, self.encoder_for(dense))
 
     def close(self) -> None:
         """Flush the store and let its lock go; once more is fine."""
@@ -190,7 +170,7 @@ def create_index(
         bm25=bm25,
         engine=engine_name(server),
         reduction=reduction,
-        canaries=_canaries(reduced, width) if reduced else (),
+        canaries=make_canaries(reduced, width) if reduced else (),
         encoder_settings=dict(encoder_settings or {}),
         built_from=built_from,
         collection=server.collection_of(name) if server.url else "",
@@ -284,17 +264,3 @@ def _fit(
     logger.info("fitting the projection %s on %d chunks", reduction.projection, len(sample))
     vectors = dense.encode_documents(sample)
     return fit_projection(vectors, kind=reduction.projection, dimensions=reduction.dimensions)
-
-
-def _canaries(dense: DenseEncoder, dimensions: int | None) -> tuple[Canary, ...]:
-    vectors = dense.encode_documents(CANARY_TEXTS, dimensions=dimensions)
-    rounded = [tuple(float(f"{x:.6g}") for x in vector) for vector in vectors.tolist()]
-    return tuple(Canary(*pair) for pair in zip(CANARY_TEXTS, rounded, strict=True))
-
-
-def _canary_cosines(version: IndexVersion, dense: DenseEncoder) -> FloatArray:
-    texts = [canary.text for canary in version.canaries]
-    now = dense.encode_documents(texts, dimensions=version.dimensions)
-    then = np.asarray([canary.vector for canary in version.canaries], dtype=np.float32)
-    # Of unit vectors; two that truncation left at zero agree as well.
-    return np.asarray(1 - ((now - then) ** 2).sum(axis=1) / 2, dtype=np.float32)
