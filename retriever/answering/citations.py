@@ -10,7 +10,13 @@ CITATION = re.compile(
 """One source or several, or a range of them, in brackets."""
 
 _RANGE = re.compile(r"([0-9]+)(?:\s*[\u2013-]\s*(?:sources?\s*)?([0-9]+))?", re.IGNORECASE)
-_UNFINISHED = re.compile(r"\s*\[[^\[\]]{0,60}$|\s+$")
+_AS_QUOTED = r"<source ([0-9]{1,6})\b[^<>\n]{0,300}>|</source>"
+"""A source's own frame in the prompt, which small models write in place of ``[1]``."""
+
+_FOUND = re.compile(rf"{CITATION.pattern}|{_AS_QUOTED}", re.IGNORECASE)
+_UNFINISHED = re.compile(
+    r"\s*\[[^\[\]]{0,60}$|\s*</?(?:s|so|sou|sour|sourc|source[^<>\n]{0,310})?$|\s+$", re.IGNORECASE
+)
 """What may become a citation, and spaces that go with it if it is dropped."""
 
 
@@ -48,8 +54,9 @@ class CitedText:
 
     def _parts(self, text: str) -> Iterator[str]:
         done = 0
-        for match in CITATION.finditer(text):
-            numbers = list(_numbers(match.group(1), sources=self._sources))
+        for match in _FOUND.finditer(text):
+            cited = match.group(1) or match.group(2) or ""
+            numbers = list(_numbers(cited, sources=self._sources))
             known = [number for number in numbers if 1 <= number <= self._sources]
             self.cited = _with(self.cited, known)
             self.unknown = _with(self.unknown, [n for n in numbers if n not in known])

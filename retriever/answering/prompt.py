@@ -140,7 +140,7 @@ def _fitted(
 
 def _quoted(source: Source, model: AnswerModel) -> str:
     hit = source.hit
-    place = " > ".join(dict.fromkeys([hit.title or hit.document_id, *hit.heading_path]))
+    place = " / ".join(dict.fromkeys([hit.title or hit.document_id, *hit.heading_path]))
     page = f", page {hit.page}" if hit.page else ""
     head = " ".join(harmless(model.quotable(f"{place}{page}")).split())
     return f"<source {source.number}: {head}>\n{harmless(model.quotable(source.text))}\n</source>"
