@@ -116,7 +116,9 @@ def cited(answer: str, documents: list[Document]) -> list[str]:
 
 def main() -> None:
     """Answer a question about a project's documents, as it is written, then list the sources."""
-    path, question = sys.argv[1:3]
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    path, question = sys.argv[1:]
     project = Project.open(path)
     model = LocalChat(model=load_chat_model(project))
     documents: list[Document] = []
