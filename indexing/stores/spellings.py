@@ -35,9 +35,12 @@ def spellings(words: str) -> list[Spelling]:
     too. A run of Chinese, Japanese, Thai or the like counts wherever it stands, since only a
     dictionary could tell its words apart.
     """
+    words = " ".join(filter(_is_word, words.split()))
     found: dict[Spelling, None] = {}  # ordered, and each once
     forms = [unicodedata.normalize(name, words) for name in ("NFC", "NFD", "NFKC")]
     for form in (words, *forms, forms[-1].translate(_FULL_WIDTH)):
+        if not all(map(_is_word, form.split())):
+            continue  # it makes a mark of a letter: left out, that word would be in every text
         apart = UNSPACED.sub(lambda run: f" {run[0]} ", form)
         for pieces in (form.split(), apart.split()):  # "2024\u5e74" is one word to an engine
             found[_spelling(pieces)] = None
@@ -45,8 +48,12 @@ def spellings(words: str) -> list[Spelling]:
 
 
 def _spelling(pieces: list[str]) -> Spelling:
-    pieces = [piece for piece in pieces if any(map(str.isalnum, piece))]
+    pieces = list(filter(_is_word, pieces))
     inside = [Part(piece, inside=True) for piece in pieces if UNSPACED.search(piece)]
     # Together, so that in a list one text has to hold them all.
     whole = " ".join(piece for piece in pieces if not UNSPACED.search(piece))
     return (*inside, *([Part(whole)] if whole else []))
+
+
+def _is_word(piece: str) -> bool:
+    return any(map(str.isalnum, piece))

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from encoder.base import SparseVector
 from indexing.filters import And, AnyOf, Condition, Eq, HasWords, Not, Or, Range
 from indexing.stores.base import Payload, Point, VectorStore
+from indexing.stores.spellings import spellings
 
 SCALARS = st.sampled_from(["a", "b", "A", "1", "", 0, 1, 2, -1, True, False])
 TEXTS = st.sampled_from(["A b", "b-a", "aa b", "Büro A", "büro", "2024", "a.b", "don't"])
@@ -212,6 +213,16 @@ def test_words_are_found_however_a_text_writes_them(
     hits = store.search_sparse(word, limit=20, where=HasWords("text", words))
 
     assert {hit.payload["name"] for hit in hits} == found
+
+
+@given(st.text(min_size=1).filter(lambda words: any(map(str.isalnum, words))))
+@example("\uff9e")  # a letter whose compatibility form is a mark
+def test_there_is_a_spelling_of_any_words_and_none_matches_everything(words: str):
+    found = spellings(words)
+
+    assert found
+    assert all(found)
+    assert all(any(map(str.isalnum, part.text)) for spelling in found for part in spelling)
 
 
 def test_words_of_a_list_are_those_of_one_text(store: VectorStore):
