@@ -18,12 +18,13 @@ from indexing.catalog.catalog import Catalog
 from indexing.catalog.leases import Lease, Leases
 from indexing.errors import CatalogError, DeleteGuardError
 from indexing.files.lock import hold_lock
+from indexing.filters import AnyOf, Not
 from indexing.sync.options import SyncOptions
 from indexing.sync.pipeline import sync
 from indexing.sync.preview import preview
 from indexing.sync.report import SyncReport, merge_reports
 from indexing.sync.target import Chunker, Target
-from indexing.versions.collection import OpenIndex
+from indexing.versions.collection import OpenIndex, open_index
 from indexing.versions.description import live_version
 from indexing.versions.switching import go_live
 
@@ -92,6 +93,8 @@ def ingest(
     with hold_lock(paths.ingest_lock, what=INGESTION, shared=workers):
         lost = lost_version(paths, settings) if rebuild else None
         before = live_version(paths.indexes) or lost
+        if rebuild and before is not None and lost is None:
+            check_orphans(paths, settings, before=before, options=options)
         index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
         with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
             check_catalog(catalog, index)
@@ -198,6 +201,29 @@ def check_catalog(catalog: Catalog, index: OpenIndex) -> None:
         raise CatalogError(
             f"the catalog must know what index {name} holds; it knows none of its {held} chunks\n"
             "hint: bring the catalog back, or run `argot ingest --rebuild`"
+        )
+
+
+def check_orphans(
+    paths: ProjectPaths, settings: ProjectSettings, *, before: str, options: SyncOptions
+) -> None:
+    """Refuse to replace an index of which only the lost catalog could tell all that it holds.
+
+    Raises:
+        DeleteGuardError: it holds chunks of no configured source, and no catalog knows them.
+    """
+    with Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
+        if catalog.summary(version=before):
+            return
+    configured = tuple(source.name for source in settings.sources)
+    with open_index(paths.indexes, version=before, server=settings.server) as index:
+        orphans = index.store.count(Not(AnyOf("source", configured)))
+    if orphans and options.max_delete_fraction < 1:
+        raise DeleteGuardError(
+            f"index {before} holds {orphans} chunks of no source in argot.toml, which programs "
+            "handed over, and the catalog that knew them was lost: a rebuild would lose them\n"
+            "hint: bring the catalog back, or rebuild all the same with --max-delete-fraction 1 "
+            "and hand them over again, with their access lists"
         )
 
 

@@ -343,6 +343,23 @@ def test_a_lost_catalog_is_noticed(project: Path, argot: Run) -> None:
     assert argot("ingest", "--rebuild", "--project", project)[0] == 0
 
 
+def test_what_only_a_lost_catalog_knew_is_not_dropped_without_a_word(
+    project: Path, argot: Run
+) -> None:
+    argot("ingest", "--project", project)
+    with ArgotVectorStore(Project.open(project)) as store:
+        store.add_texts(["handed over by a program"], ids=["own"], access=["group:board"])
+    for file in (project / ".argot").glob("catalog.sqlite*"):
+        file.unlink()
+    code, _, err = argot("ingest", "--rebuild", "--project", project)
+    assert (code, "holds 1 chunks of no source" in err) == (4, True)
+    asked = ("search", "handed over", "--as", "group:board", "--json", "--project", project)
+    assert argot(*asked)[1]["hits"]
+    all_the_same = ("ingest", "--rebuild", "--max-delete-fraction", "1", "--project", project)
+    assert argot(*all_the_same)[0] == 0
+    assert argot("search", "leave", "--json", "--project", project)[1]["hits"]
+
+
 def test_a_lost_index_is_noticed_and_a_rebuild_brings_all_back(project: Path, argot: Run) -> None:
     argot("ingest", "--project", project)
     with ArgotVectorStore(Project.open(project)) as store:
