@@ -66,11 +66,11 @@ def distribution_score_fusion(
     *,
     weights: Mapping[str, float] | None = None,
 ) -> list[tuple[str, float]]:
-    """Sum weighted scores, each ranking's brought to [0, 1] by its mean and standard deviation.
+    """Sum weighted scores, each ranking's brought to one scale by its mean and standard deviation.
 
-    0 is three deviations below the mean and 1 three above, and what lies beyond is cut off, so a
-    single outlier does not squeeze the others together. Where all scores are equal, each counts as
-    a half.
+    0 is three deviations below the mean and 1 three above. What lies beyond is not cut off: the
+    best of a ranking are often there, and would lose their order. Where all scores are equal, each
+    counts as a half.
 
     Args:
         rankings: As for `relative_score_fusion`.
@@ -101,13 +101,11 @@ def relative_scores(found: Sequence[tuple[str, float]]) -> list[tuple[str, float
 
 
 def distributed_scores(found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Bring scores to [0, 1] by mean and deviation; see `distribution_score_fusion`."""
+    """Bring scores to one scale by mean and deviation; see `distribution_score_fusion`."""
     scores = [score for _, score in found]
     width = 6 * pstdev(scores) if scores else 0.0
     low = fmean(scores) - width / 2 if scores else 0.0
-    return [
-        (id_, min(1.0, max(0.0, (score - low) / width)) if width else 0.5) for id_, score in found
-    ]
+    return [(id_, (score - low) / width if width else 0.5) for id_, score in found]
 
 
 def contributions(

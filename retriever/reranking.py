@@ -70,7 +70,7 @@ def blended(before: Sequence[float], reranker: Sequence[float], *, weight: float
         weight: Of the reranker, in (0, 1]; 1 leaves its scores as they are.
 
     Returns:
-        N scores: below 1 in [0, 1], each side scaled by mean and deviation as in
+        N scores: with a weight below 1, each side scaled by mean and deviation as in
         `retriever.fusion.distribution_score_fusion`.
     """
     if weight == 1:

@@ -4,7 +4,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from connectors.document import Document, Heading
 from indexing.chunks.chunking import Chunk
@@ -16,6 +16,8 @@ class Piece(Protocol):
     """What splitters by headings give in place of a text: a document of LangChain."""
 
     page_content: str
+    metadata: dict[str, Any]
+    """The headings it stands below, outermost first."""
 
 
 class TextSplitter(Protocol):
@@ -54,23 +56,34 @@ class SplitterChunker:
             ValueError: a piece is not in the text.
         """
         given = self._splitter.split_text(document.text)
-        texts = [one if isinstance(one, str) else one.page_content for one in given]
-        overlaps = getattr(self._splitter, "_chunk_overlap", None) != 0
-        pieces = list(_located(document.text, texts, overlaps=overlaps))
-        if not pieces and document.title:
-            pieces = [(0, 0)]
-        return [self._chunk(document, number, *span) for number, span in enumerate(pieces)]
+        # Those that give documents have no setting of an overlap, and none.
+        by_headings = any(not isinstance(one, str) for one in given)
+        overlaps = not by_headings and getattr(self._splitter, "_chunk_overlap", None) != 0
+        pieces = [(_text(one), _headings(one)) for one in given if _text(one).strip()]
+        spans = _located(document.text, [text for text, _ in pieces], overlaps=overlaps)
+        places = [(span, named) for span, (_, named) in zip(spans, pieces, strict=True)]
+        if not places and document.title:
+            places = [((0, 0), ())]
+        return [
+            self._chunk(document, number, *span, headings=named)
+            for number, (span, named) in enumerate(places)
+        ]
 
-    def _chunk(self, document: Document, ordinal: int, start: int, end: int) -> Chunk:
+    def _chunk(
+        self, document: Document, ordinal: int, start: int, end: int, *, headings: tuple[str, ...]
+    ) -> Chunk:
         text, pages = document.text[start:end], document.page_starts
-        context = "" if text.lstrip("# ").startswith(document.title) else document.title
+        # A splitter by headings may have taken them off the text.
+        shown = (*([document.title] if document.title else []), *headings)
+        begins = text.lstrip("# ")
+        context = " > ".join(title for title in shown if not begins.startswith(title))
         return Chunk(
             ordinal=ordinal,
             text=text,
             start=start,
             end=end,
             page=max(1, bisect_right(pages, start)) if pages else None,
-            heading_path=_path(document.headings, start),
+            heading_path=headings or _path(document.headings, start),
             context=context,
             token_count=len(self._tokenizer.token_spans(f"{context}\n{text}")),
         )
@@ -80,8 +93,6 @@ def _located(text: str, pieces: list[str], *, overlaps: bool) -> Iterator[tuple[
     """Find each piece, after the beginning of the one before it, or after its end."""
     after = 0
     for piece in pieces:
-        if not piece.strip():
-            continue
         start = text.find(piece, after)
         end = start + len(piece)
         if start < 0:
@@ -95,6 +106,16 @@ def _located(text: str, pieces: list[str], *, overlaps: bool) -> Iterator[tuple[
             start, end = found.span()
         yield start, end
         after = start + 1 if overlaps else end
+
+
+def _text(piece: str | Piece) -> str:
+    return piece if isinstance(piece, str) else piece.page_content
+
+
+def _headings(piece: str | Piece) -> tuple[str, ...]:
+    if isinstance(piece, str):
+        return ()
+    return tuple(title for title in piece.metadata.values() if isinstance(title, str) and title)
 
 
 def _path(headings: tuple[Heading, ...], start: int) -> tuple[str, ...]:

@@ -235,3 +235,22 @@ def test_splitters_that_give_documents_are_taken(project: Project):
             texts = [d.page_content for d in retriever.invoke("thirty call leave pay sick")]
         assert sum("thirty" in text for text in texts) == 1
         assert len(texts) == 3
+
+
+def test_splitters_by_headings_keep_them_and_their_places():
+    splitters = pytest.importorskip("langchain_text_splitters")
+    text = (
+        "# Zorkmid\n\nPay day.\n\n## Notes\n\nOther remarks: None.\n\n"
+        "## Exceptions\n\nNone.\n\n## Appeals\n\nNone.\n"
+    )
+    splitter = splitters.MarkdownHeaderTextSplitter([("#", "h1"), ("##", "h2")])
+    chunks = SplitterChunker(splitter).cut(SourceDocument(id="a", title="Rules", text=text))
+
+    assert [text[: chunk.start].splitlines()[-2] for chunk in chunks] == [
+        *("# Zorkmid", "## Notes", "## Exceptions", "## Appeals")
+    ]
+    assert [chunk.heading_path for chunk in chunks] == [
+        *(("Zorkmid",), ("Zorkmid", "Notes"), ("Zorkmid", "Exceptions"), ("Zorkmid", "Appeals"))
+    ]
+    assert chunks[1].context == "Rules > Zorkmid > Notes"
+    assert chunks[1].encoded_text.startswith("Rules > Zorkmid > Notes\nOther")

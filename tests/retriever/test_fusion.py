@@ -115,12 +115,12 @@ def test_distributed_scores_count_deviations_from_the_mean_of_each_ranking():
     assert fused == pytest.approx({"a": 4 / 6, "b": 2 / 6})
 
 
-def test_an_outlier_is_cut_off_and_does_not_leave_the_scale():
-    outlier = [("best", 1000.0), *((f"{i}", 1.0) for i in range(50))]
-    fused = dict(distribution_score_fusion({"x": outlier}))
+def test_the_best_of_a_ranking_keep_their_order_however_far_above_the_others():
+    outliers = [("b", 1000.0), ("a", 900.0), *((f"{i}", 1.0 + i / 100) for i in range(60))]
+    ranking = sorted(outliers, key=lambda one: -one[1])
+    fused = distribution_score_fusion({"x": ranking})
 
-    assert fused["best"] == 1.0
-    assert all(0 <= score <= 1 for score in fused.values())
+    assert [id_ for id_, _ in fused] == [id_ for id_, _ in ranking]
 
 
 @pytest.mark.parametrize("found", [[("a", 2.0)], [("a", 0.3), ("b", 0.3)], []])

@@ -204,6 +204,13 @@ def test_a_reranker_can_be_weighed_beside_the_scores_before_it(staged: Callable[
     assert [hit.id for hit in faint] == [hit.id for hit in before]
 
 
+def test_blending_keeps_the_order_of_what_both_sides_agree_on():
+    said = [6.0, 9.0] + [0.0] * 48
+
+    assert max(range(50), key=blended([0.5] * 50, said, weight=0.9).__getitem__) == 1
+    assert max(range(50), key=blended(said, said, weight=0.5).__getitem__) == 1
+
+
 def test_blended_scores_do_not_depend_on_the_scale_of_either_side():
     before, said = [3.0, 2.0, 1.0], [-5.0, 10.0, 10.0]
     scores = blended(before, said, weight=0.5)
