@@ -25,7 +25,7 @@ from indexing.sync.preview import preview
 from indexing.sync.report import SyncReport, merge_reports
 from indexing.sync.target import Chunker, Target
 from indexing.versions.collection import OpenIndex, open_index
-from indexing.versions.description import live_version
+from indexing.versions.description import list_versions, live_version
 from indexing.versions.switching import go_live
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def ingest(
     with hold_lock(paths.ingest_lock, what=INGESTION, shared=workers):
         lost = lost_version(paths, settings) if rebuild else None
         before = live_version(paths.indexes) or lost
-        if rebuild and before is not None and lost is None:
+        if rebuild and lost is None:
             check_orphans(paths, settings, before=before, options=options)
         index = open_version(paths, settings, dense=dense, connectors=connectors, rebuild=rebuild)
         with index, Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
@@ -205,15 +205,22 @@ def check_catalog(catalog: Catalog, index: OpenIndex) -> None:
 
 
 def check_orphans(
-    paths: ProjectPaths, settings: ProjectSettings, *, before: str, options: SyncOptions
+    paths: ProjectPaths, settings: ProjectSettings, *, before: str | None, options: SyncOptions
 ) -> None:
     """Refuse to replace an index of which only the lost catalog could tell all that it holds.
+
+    Args:
+        paths: Of the project.
+        settings: Of the project.
+        before: The live version; None: which one it was is lost too, and the newest stands for it.
+        options: How much may be lost.
 
     Raises:
         DeleteGuardError: it holds chunks of no configured source, and no catalog knows them.
     """
+    before = before or max((one.name for one in list_versions(paths.indexes)), default=None)
     with Catalog(paths.catalog_url(settings.catalog.url)) as catalog:
-        if catalog.summary(version=before):
+        if before is None or catalog.summary(version=before):
             return
     configured = tuple(source.name for source in settings.sources)
     with open_index(paths.indexes, version=before, server=settings.server) as index:

@@ -73,11 +73,14 @@ def open_version(
             f"what the catalog knows must be below {paths.indexes}; index {lost} is gone\n"
             "hint: bring the folder back, or run `argot ingest --rebuild`"
         )
+    known = _known(paths, settings)
     unfinished = next(
         (
             version
             for version in reversed(list_versions(paths.indexes))
             if version.name != live
+            # What a lost catalog knew can't be gone on with, only be replaced.
+            and (not rebuild or version.name in known)
             # One that was built from stored chunks was not cut anew.
             and version.built_from is None
             and fits(version, settings, dense)

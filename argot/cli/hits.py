@@ -75,7 +75,9 @@ def why(hit: Hit) -> list[str]:
 def _sides(hit: Hit) -> str:
     parts = []
     if hit.dense:
-        parts.append(f"dense rank {hit.dense.rank}, cosine {hit.dense.score:.3f}")
+        small = hit.explanation["dense"].get("rescored") is False
+        scored = "score of codes or small vectors" if small else "cosine"
+        parts.append(f"dense rank {hit.dense.rank}, {scored} {hit.dense.score:.3f}")
     if hit.sparse:
         terms = ", ".join(hit.sparse.terms)
         parts.append(f"sparse rank {hit.sparse.rank}, BM25 {hit.sparse.score:.2f} ({terms})")

@@ -139,11 +139,14 @@ class LoaderConnector:
         try:
             # Dates, paths and the like as their texts: a loader's metadata may be anything.
             written = json.dumps(document.metadata, default=str, allow_nan=False)
-            access = self._access_of(document) if self._access_of else None
-            if isinstance(access, str):
-                return Failed(id_, f"its access list must be a list of names; got {access!r}")
         except Exception as exc:  # noqa: BLE001 - one document's misfortune
             return Failed(id_, f"its metadata can't be read: {exc}")
+        try:
+            access = self._access_of(document) if self._access_of else None
+        except Exception as exc:  # noqa: BLE001 - likewise
+            return Failed(id_, f"`access_of` failed on it: {exc!r}")
+        if isinstance(access, str):
+            return Failed(id_, f"its access list must be a list of names; got {access!r}")
         made = _document(document, id_, metadata=written)
         if access is not None:
             made = replace(made, access=tuple(access))

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 
-_SOURCE = r"(?:sources?\s*)?[0-9]{1,6}"
+_LABEL = r"(?:sources?\s*:?\s*)?#?"
+_TO = r"(?:[\u2010-\u2014-]|to\b)"
+_BETWEEN = rf"\s*(?:,\s*and\b|[,;&]|and\b|{_TO})\s*"
 CITATION = re.compile(
-    rf"\[(\s*{_SOURCE}(?:\s*(?:[,;&\u2013-]|and\b)\s*{_SOURCE})*\s*)\]", re.IGNORECASE
+    rf"\[(\s*{_LABEL}[0-9]{{1,6}}(?:{_BETWEEN}{_LABEL}[0-9]{{1,6}})*\s*)\]", re.IGNORECASE
 )
 """One source or several, or a range of them, in brackets."""
 
-_RANGE = re.compile(r"([0-9]+)(?:\s*[\u2013-]\s*(?:sources?\s*)?([0-9]+))?", re.IGNORECASE)
+_RANGE = re.compile(rf"([0-9]+)(?:\s*{_TO}\s*{_LABEL}([0-9]+))?", re.IGNORECASE)
 _AS_QUOTED = r"<source ([0-9]{1,6})\b[^<>\n]{0,300}>|</source>"
 """A source's own frame in the prompt, which small models write in place of ``[1]``."""
 

@@ -1,7 +1,7 @@
 """How a LangChain retriever is asked: by whom, and with which arguments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, cast
 
 from langchain_core.documents import Document
@@ -85,6 +85,7 @@ def principals_of(config: RunnableConfig | None) -> Sequence[str] | None:
     To be called where a query comes in: further in, a direct call no longer shows `configurable`.
 
     Raises:
+        TypeError: a tenant stands beside principals by index, or these are no list.
         ValueError: ``tenant`` is no name.
     """
     configurable = ensure_config(config).get("configurable", {})
@@ -93,6 +94,11 @@ def principals_of(config: RunnableConfig | None) -> Sequence[str] | None:
         return cast("Sequence[str] | None", given)  # the searcher checks it
     if not isinstance(tenant, str) or not tenant:
         raise ValueError(f"`tenant` must be a name; got {tenant!r}")
+    if isinstance(given, Mapping):
+        raise TypeError(
+            "`principals` by index name tenants too; got `tenant` beside them\n"
+            f'hint: {{"index": ["user:x", "{TENANT}{tenant}"]}}, where the index has tenants'
+        )
     check_principals(given)
     return [*(given or ()), f"{TENANT}{tenant}"]
 

@@ -343,18 +343,22 @@ def test_a_lost_catalog_is_noticed(project: Path, argot: Run) -> None:
     assert argot("ingest", "--rebuild", "--project", project)[0] == 0
 
 
+@pytest.mark.parametrize("which_is_live_too", [False, True])
 def test_what_only_a_lost_catalog_knew_is_not_dropped_without_a_word(
-    project: Path, argot: Run
+    project: Path, argot: Run, which_is_live_too: bool
 ) -> None:
     argot("ingest", "--project", project)
     with ArgotVectorStore(Project.open(project)) as store:
         store.add_texts(["handed over by a program"], ids=["own"], access=["group:board"])
     for file in (project / ".argot").glob("catalog.sqlite*"):
         file.unlink()
+    if which_is_live_too:
+        (project / ".argot/indexes/LIVE").unlink()
     code, _, err = argot("ingest", "--rebuild", "--project", project)
     assert (code, "holds 1 chunks of no source" in err) == (4, True)
-    asked = ("search", "handed over", "--as", "group:board", "--json", "--project", project)
-    assert argot(*asked)[1]["hits"]
+    if not which_is_live_too:
+        asked = ("search", "handed over", "--as", "group:board", "--json", "--project", project)
+        assert argot(*asked)[1]["hits"]
     all_the_same = ("ingest", "--rebuild", "--max-delete-fraction", "1", "--project", project)
     assert argot(*all_the_same)[0] == 0
     assert argot("search", "leave", "--json", "--project", project)[1]["hits"]

@@ -45,6 +45,13 @@ def test_a_search_can_be_told_to_rescore_or_not(coded: Path, argot: Run):
     assert alone["score"] > 1, "bits that agree, less those that do not"
 
 
+def test_a_score_of_codes_is_not_called_a_cosine(coded: Path, argot: Run):
+    asked = ("search", "leave", "--mode", "dense", "--explain", "--project", coded)
+    assert "cosine" in argot(*asked)[1]
+    shown = argot(*asked, "--no-rescore")[1]
+    assert ("cosine" in shown, "score of codes or small vectors" in shown) == (False, True)
+
+
 def test_an_evaluation_compares_both_in_one_table(coded: Path, argot: Run, tmp_path: Path):
     queries, qrels = tmp_path / "queries.jsonl", tmp_path / "qrels.tsv"
     queries.write_text(json.dumps({"_id": "1", "text": "days of paid leave"}))

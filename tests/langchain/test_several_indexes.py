@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 
 from argot import Project
 from argot.errors import SettingsError
 from argot.langchain import ArgotRetriever
 from retriever.errors import MissingPrincipalError
+from retriever.langchain.asking import principals_of
 
 
 def make_project(folder: Path, *, text: str, **fields: Any) -> Path:
@@ -65,3 +67,9 @@ def test_a_project_is_searched_once(tmp_path: Path):
         ArgotRetriever.from_projects([one, one])
     with pytest.raises(ValueError, match="at least one index"):
         ArgotRetriever.from_projects([])
+
+
+def test_a_tenant_beside_principals_by_index_is_refused_with_the_form_that_holds():
+    asked: RunnableConfig = {"configurable": {"principals": {"a": ["user:x"]}, "tenant": "acme"}}
+    with pytest.raises(TypeError, match=r'by index name tenants too(?s:.)*"tenant:acme"'):
+        principals_of(asked)

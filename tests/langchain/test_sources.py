@@ -108,6 +108,15 @@ def test_whoever_gives_access_lists_makes_nothing_public_by_leaving_one_out(proj
         assert retriever.invoke("pay day leave", config) == []  # type: ignore[arg-type]
 
 
+def test_an_access_rule_that_fails_is_named_and_makes_nothing_public(project: Project):
+    loader = Pages(Document(page_content="secret leave", metadata={"source": "a.md"}))
+    report = ingest_loader(project, loader, name="w", access_of=lambda d: d.metadata["who"])
+    assert (report.added, "`access_of` failed on it: KeyError('who')" in str(report.failed)) == (
+        0,
+        True,
+    )
+
+
 def test_one_document_that_can_not_be_read_does_not_stop_the_others(project: Project):
     broken = Document(page_content="x", metadata={"source": "broken", "score": float("nan")})
 
