@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-_LABEL = r"(?:sources?\s*:?\s*)?#?"
+_LABEL = r"(?:sources?(?:\s*:)?\s*)?#?"
 _TO = r"(?:[\u2010-\u2014-]|to\b)"
 _BETWEEN = rf"\s*(?:,\s*and\b|[,;&]|and\b|{_TO})\s*"
 CITATION = re.compile(
