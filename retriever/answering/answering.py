@@ -109,9 +109,8 @@ class Answerer:
         asked = options.get("k")
         wanted = options["k"] = self._settings.k if asked is None else asked
         if self._settings.min_cosine is not None:
-            options["rescore"] = (
-                True  # it is compared with cosines, not with what codes make of them
-            )
+            # It is compared with cosines, not with what codes make of them.
+            options["rescore"] = True
         found = self._searcher.search(question, where=where, principals=principals, **options)
         hits = found[:wanted]  # grouped by document, there may be more
         terms = self._sparse.terms(question)
