@@ -247,7 +247,7 @@ def check_losses(catalog: Catalog, *, before: str, after: str, options: SyncOpti
         if lost > options.max_delete_fraction * source.documents:
             raise DeleteGuardError(
                 f"of source {source.source!r}, index {before} has {source.documents} documents and "
-                f"{after} only {now.get(source.source, 0)}, so {before} stays live\n"
+                f"{after} only {now.get(source.source, 0)}, so {after} does not go live\n"
                 "hint: make the source complete and run `argot ingest --rebuild` again, or switch "
                 "all the same with --max-delete-fraction 1"
             )

@@ -11,8 +11,8 @@ alone with the p value of a paired test, and milliseconds for each query, models
 
 A reranker reads each query once: with every weight but the first it is remembered, and times of
 these lines say nothing. With --encode-once, late interaction encodes a candidate once for all
-queries, and what it says of milliseconds is no use. --vectors is where quality.py keeps documents'
-vectors; they spare the encoding of texts that are one chunk.
+queries, and what it says of milliseconds is no use. --vectors keeps the vectors of chunks, so that
+several runs encode them once, and one that was stopped goes on.
 
 With --quantization the first stage compares vectors by their codes alone, and the stage rescore is
 the comparison of its candidates by whole vectors.
@@ -38,7 +38,7 @@ from typing import get_args
 import numpy as np
 import torch
 import transformers
-from second_stages_kept import Remembering, encode_once, take_vectors
+from second_stages_kept import Remembering, encode_once, keep_vectors
 
 from argot.encoders import load_encoder_with_generator
 from argot.ingestion import ingest
@@ -93,8 +93,6 @@ def main() -> None:
             "rescore and hyde a mode with vectors, too"
         )
     for collection in options.collections:
-        if models.dense is not None and options.vectors is not None:
-            take_vectors(models.dense, collection, options.vectors)
         judged = sample(read_beir(collection, split=options.split), count=options.queries)
         for line in measure(collection, judged, models, wanted=wanted, options=options):
             print(json.dumps(line | surroundings()), flush=True)
@@ -136,6 +134,8 @@ def load_models(options: argparse.Namespace) -> Models:
         dense, base = pair.encoder, Decoder(pair.generator, pair.tokenizer)
         if options.encode_once:
             encode_once(dense)
+        if options.vectors is not None:
+            keep_vectors(dense, options.vectors)
     settings = StageSettings(
         cross_encoder=str(options.cross_encoder or ""),
         language_model=str(options.language_model or ""),

@@ -1,11 +1,11 @@
 """Encoders and rerankers that do nothing twice, for `second_stages.py`."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from quality import cached_vectors, read_collection
 
 from encoder.base import FloatArray
 from encoder.llm2vec import LLM2VecEncoder
@@ -45,25 +45,29 @@ def encode_once(encoder: LLM2VecEncoder) -> None:
     encoder.document_token_vectors = remembered  # type: ignore[method-assign]
 
 
-def take_vectors(encoder: LLM2VecEncoder, collection: Path, folder: Path) -> None:
-    """Let an encoder take a collection's vectors from where they are kept, and keep the others."""
-    encode, kept = encoder.encode_documents, read_collection(collection)
-    vectors = dict(zip(kept.texts, cached_vectors(kept, encoder, folder), strict=True))
+def keep_vectors(encoder: LLM2VecEncoder, folder: Path) -> None:
+    """Let an encoder keep documents' vectors in files, one a text, and take those there are."""
+    encode = encoder.encode_documents
 
-    def taken(texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
+    def kept(texts: Sequence[str], *, dimensions: int | None = None) -> FloatArray:
         def path_of(text: str) -> Path:
             key = f"{encoder.fingerprint}\0{dimensions}\0{text}".encode()
             digest = hashlib.sha256(key).hexdigest()[:32]
             return folder / digest[:2] / f"{digest}.npy"
 
-        others = [text for text in dict.fromkeys(texts) if text not in vectors]
-        vectors.update((text, np.load(path_of(text))) for text in others if path_of(text).exists())
-        new = [text for text in others if text not in vectors]
+        paths = {text: path_of(text) for text in texts}
+        new = [text for text, path in paths.items() if not path.exists()]
         made = list(encode(new, dimensions=dimensions)) if new else []
         for text, vector in zip(new, made, strict=True):
-            path_of(text).parent.mkdir(exist_ok=True)
-            np.save(path_of(text), vector)
-            vectors[text] = vector
-        return np.stack([vectors[text] for text in texts])
+            save(vector, paths[text])
+        return np.stack([np.load(paths[text]) for text in texts])
 
-    encoder.encode_documents = taken  # type: ignore[method-assign]
+    encoder.encode_documents = kept  # type: ignore[method-assign]
+
+
+def save(vector: FloatArray, path: Path) -> None:
+    """Write a vector so that another process finds all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(partial, vector)
+    partial.replace(path)

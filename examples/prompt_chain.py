@@ -1,15 +1,16 @@
 """A LangChain chain from a question to the prompt for a chat model, with sources to cite.
 
-python examples/prompt_chain.py PROJECT "how many days of leave"
+python examples/prompt_chain.py PROJECT "how many days of leave" [user:ada group:board ...]
 
-Append your chat model with ``chain | model``; nothing here needs a network.
+Append your chat model with ``chain | model``; nothing here needs a network. Who asks is named
+after the question; where documents have access lists, a question of nobody is refused.
 """
 
 import sys
 
 from langchain_core.documents import Document
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableConfig, RunnablePassthrough
 
 from argot import ArgotRetriever
 
@@ -35,9 +36,12 @@ def build_chain(retriever: ArgotRetriever) -> Runnable[str, object]:
 
 def main() -> None:
     """Print the prompt for a question about a project's documents."""
-    project, question = sys.argv[1:3]
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    project, question, *principals = sys.argv[1:]
+    asking: RunnableConfig = {"configurable": {"principals": principals}} if principals else {}
     with ArgotRetriever.from_project(project, k=3) as retriever:
-        print(build_chain(retriever).invoke(question).to_string())
+        print(build_chain(retriever).invoke(question, asking).to_string())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """A LangChain chain that answers from a project's documents, offline, with one copy of the weights.
 
-python examples/rag_chain.py PROJECT "how many days of leave"
+python examples/rag_chain.py PROJECT "how many days of leave" [user:ada group:board ...]
 
 The model that writes is the one below the project's encoder; it answers only from what the
-retriever finds, and cites it by number.
+retriever finds, and cites it by number. Who asks is named after the question; where documents have
+access lists, a question of nobody is refused.
 """
 
 import re
@@ -21,7 +22,12 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import Runnable, RunnableBranch, RunnablePassthrough
+from langchain_core.runnables import (
+    Runnable,
+    RunnableBranch,
+    RunnableConfig,
+    RunnablePassthrough,
+)
 
 from argot import Project, load_chat_model
 
@@ -116,15 +122,16 @@ def cited(answer: str, documents: list[Document]) -> list[str]:
 
 def main() -> None:
     """Answer a question about a project's documents, as it is written, then list the sources."""
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    path, question = sys.argv[1:]
+    path, question, *principals = sys.argv[1:]
+    asking: RunnableConfig = {"configurable": {"principals": principals}} if principals else {}
     project = Project.open(path)
     model = LocalChat(model=load_chat_model(project))
     documents: list[Document] = []
     answer = ""
     with project.retriever(k=3) as retriever:
-        for part in build_chain(retriever, model).stream(question):
+        for part in build_chain(retriever, model).stream(question, asking):
             documents = part.get("documents", documents)
             answer += part.get("answer", "")
             print(part.get("answer", ""), end="", flush=True)

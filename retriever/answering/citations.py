@@ -7,7 +7,8 @@ _LABEL = r"(?:sources?(?:\s*:)?\s*)?#?"
 _TO = r"(?:[\u2010-\u2014-]|to\b)"
 _BETWEEN = rf"\s*(?:,\s*and\b|[,;&]|and\b|{_TO})\s*"
 CITATION = re.compile(
-    rf"\[(\s*{_LABEL}[0-9]{{1,6}}(?:{_BETWEEN}{_LABEL}[0-9]{{1,6}})*\s*)\]", re.IGNORECASE
+    rf"\[(\s*{_LABEL}[0-9]{{1,6}}(?:{_BETWEEN}{_LABEL}[0-9]{{1,6}})*\s*)(?:</source>\s*)?\]",
+    re.IGNORECASE,
 )
 """One source or several, or a range of them, in brackets."""
 

@@ -317,7 +317,7 @@ def test_a_rebuild_that_lost_a_source_does_not_go_live(project: Path, argot: Run
     for path in (project / "docs").iterdir():
         path.unlink()
     code, _, err = argot("ingest", "--rebuild", "--project", project)
-    assert (code, "stays live" in err) == (4, True)
+    assert (code, "does not go live" in err) == (4, True)
     _, found, _ = argot("search", "leave", "--project", project, "--json")
     assert [hit["document_id"] for hit in found["hits"]] == ["leave.md"]
     assert argot("ingest", "docs", "--rebuild", "--project", project)[0] == 2
@@ -403,7 +403,7 @@ def test_an_index_lost_beside_an_unfinished_rebuild_is_the_one_that_answered(
     (project / "docs").mkdir()
     (project / "docs/only.md").write_text("One document about leave.")
     code, _, err = argot("ingest", "--rebuild", "--project", project)
-    assert (code, "stays live" in err) == (4, True)
+    assert (code, "does not go live" in err) == (4, True)
     with closing(sqlite3.connect(project / ".argot/catalog.sqlite")) as catalog, catalog:
         catalog.execute(  # as a rebuild leaves it that is killed before it comes to these
             "DELETE FROM documents WHERE document_id = 'own' AND version LIKE 'docs-0002%'"

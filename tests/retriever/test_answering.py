@@ -142,6 +142,7 @@ def test_what_was_not_cited_is_not_listed_as_cited(ask: Ask):
         ("a [1 or 2] [1-2-x]", "a [1 or 2] [1-2-x]", (), ()),
         ("a\n<source 2: T / H, page 3>\nb\n</source> c", "a\n[2]\nb\n c", (2,), ()),
         ("a <source 9: T> b <SOURCE 1>", "a b [1]", (1,), (9,)),
+        ("a [2</source>] b [9 </source>]", "a [2] b", (2,), (9,)),
         ("if a < b: <source src='x'> <sou", "if a < b: <source src='x'> <sou", (), ()),
         (f"a [{'9' * 9}] [{'x' * 99}", f"a [{'9' * 9}] [{'x' * 99}", (), ()),
     ],
