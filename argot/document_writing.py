@@ -46,6 +46,9 @@ SOURCE = HANDED_OVER
 PUBLIC_HASH = document_hashes(Document(id="", text=""), protected=False).access
 """Of every document without an access list."""
 
+WAIT_SECONDS = 30.0
+"""For another writer."""
+
 SAMPLE = 256
 """Documents from which a new index measures the length of texts, at most."""
 
@@ -86,8 +89,8 @@ class _Session:
 class DocumentWriter:
     """Writes documents into a project's live index, which is made if there is none.
 
-    The index is open, and locked for other writers, only while a call lasts; readers go on. What a
-    call wrote is found as soon as it returns. Threads take turns.
+    The index is open, and locked for other writers, only while a call lasts; they are waited for,
+    `WAIT_SECONDS` at most. Readers go on. What a call wrote is found as soon as it returns.
     """
 
     def __init__(self, project: Project) -> None:
@@ -115,7 +118,7 @@ class DocumentWriter:
             of one that belongs to another tenant.
 
         Raises:
-            IndexLockedError: another process writes to the index.
+            IndexLockedError: another writer does not end.
             WrongEncoderError: the index was built with another encoder.
             TenantError: a tenant is named where there are none.
         """
@@ -149,7 +152,7 @@ class DocumentWriter:
             The ids that were there, in the order given.
 
         Raises:
-            IndexLockedError: another process writes to the index.
+            IndexLockedError: another writer does not end.
             TenantError: no tenant is named where there are tenants, or one where there are none.
         """
         check_deletes_for(tenant, field=self._tenant_field)
@@ -173,10 +176,11 @@ class DocumentWriter:
         dense = self._project.encoder_of_live()
         with self._turn, ExitStack() as opened:
             paths.make_state()
+            take = partial(hold_lock, paths.ingest_lock, what=INGESTION, wait_seconds=WAIT_SECONDS)
             if shared and live_version(paths.indexes) is None:
-                with hold_lock(paths.ingest_lock, what=INGESTION):
+                with take():
                     self._open(sample, dense).close()
-            opened.enter_context(hold_lock(paths.ingest_lock, what=INGESTION, shared=shared))
+            opened.enter_context(take(shared=shared))
             index = opened.enter_context(self._open(sample, dense))
             catalog = opened.enter_context(Catalog(paths.catalog_url(settings.catalog.url)))
             check_catalog(catalog, index)

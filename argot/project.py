@@ -269,3 +269,12 @@ class Project:
         follow = options.pop("follow", True)
         session = self.search_session(mode=options.pop("mode", None), follow=follow)
         return ArgotRetriever.over(session, **options)
+
+
+def project_at(given: Project | str | Path) -> Project:
+    """Give a project, or open the one in a folder.
+
+    Raises:
+        NoProjectError: the folder is no project.
+    """
+    return given if isinstance(given, Project) else Project.open(given)

@@ -114,7 +114,7 @@ def measure_index(
         expand=next((way.expand for way in ways if way.expand not in (None, OFF)), None),
         follow=False,  # one state of the index for all queries, whatever is ingested meanwhile
     ) as session:
-        return {
+        reports = {
             way.label("the index"): evaluate_searcher(
                 session.searcher,
                 judgements,
@@ -126,6 +126,13 @@ def measure_index(
             )
             for way in ways
         }
+    if not any(report.finds_anything for report in reports.values()):
+        say(
+            "no query found a document that is judged relevant\n"
+            f"hint: the ids in {qrels} must be those of the index's documents, as `argot search` "
+            "shows them"
+        )
+    return reports
 
 
 def rows_of_reports(reports: Reports, *, compare: Path | None, per_query: Path | None) -> list[Row]:

@@ -25,6 +25,7 @@ from indexing.errors import (
     WrongEncoderError,
 )
 from retriever.errors import (
+    JudgementsError,
     MissingPrincipalError,
     ModeError,
     PlanError,
@@ -55,7 +56,7 @@ EXIT_CODES = (
     (NoProjectError, NO_PROJECT),
     (IndexLockedError, LOCKED),
     ((WrongEncoderError, DeleteGuardError, LiveIndexError, MissingPrincipalError), REFUSED),
-    ((ArgotError, ModeError, PlanError, QuestionError), USAGE),
+    ((ArgotError, ModeError, PlanError, QuestionError, JudgementsError), USAGE),
     ((IndexingError, EncoderError, RetrieverError, ConnectorError, TrainingError), FAILED),
     (OSError, FAILED),
 )

@@ -17,7 +17,6 @@ from argot.cli.output import (
 )
 from argot.cli.search_options import principals_option
 from argot.errors import SettingsError
-from retriever.errors import JudgementsError
 from retriever.evaluation.judgements import Judgements, read_judgements
 
 if TYPE_CHECKING:
@@ -107,15 +106,13 @@ def read_parts(
 
     Raises:
         UsageError: no judged queries are given.
-        SettingsError: they can't be read, are too few, or do not go together.
+        SettingsError: they are too few, or do not go together.
+        JudgementsError: they can't be read.
     """
     from argot.evaluation.parts import apart, split_judgements
     from argot.index.gate import judged_questions
 
-    try:
-        questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
-    except JudgementsError as exc:
-        raise SettingsError(str(exc)) from exc
+    questions = judged_questions(queries=queries, qrels=qrels, beir=beir, split=split)
     if questions is None:
         raise click.UsageError("tuning needs judged queries: give --queries and --qrels, or --beir")
     if held_out is None:
@@ -125,10 +122,7 @@ def read_parts(
     )
     if texts is None:
         raise SettingsError(f"{beir} holds no queries.jsonl for --held-out")
-    try:
-        return apart(questions.judgements, read_judgements(queries=texts, qrels=held_out))
-    except JudgementsError as exc:
-        raise SettingsError(str(exc)) from exc
+    return apart(questions.judgements, read_judgements(queries=texts, qrels=held_out))
 
 
 def advice(tuning: "Tuning", *, written: bool, page: str | None) -> str:

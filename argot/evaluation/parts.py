@@ -38,12 +38,14 @@ def apart(train: Judgements, held_out: Judgements) -> tuple[Judgements, Judgemen
         for id_, text in kept.queries.items()
         if id_ not in held_out.queries and text not in texts
     ]
+    taken = len(kept.queries) - len(unseen)
+    both = f" ({taken} are left out, as they are held out, too)" if taken else ""
     train = only(train, unseen)
     for part, what in ((train, "to choose by"), (held_out, "to check on")):
         if len(part.queries) < MIN_QUERIES:
             raise SettingsError(
                 f"tuning needs at least {MIN_QUERIES} queries {what} that have words and "
-                f"a relevant document; got {len(part.queries)}\n"
+                f"a relevant document; got {len(part.queries)}{both if part is train else ''}\n"
                 "hint: judge more queries, or give others with --held-out"
             )
     return train, held_out

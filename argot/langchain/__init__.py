@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from argot.federated import search_together
-from argot.project import Project
+from argot.project import Project, project_at
 from encoder.base import DenseEncoder
 from retriever.langchain import retriever as base
 from retriever.settings import Mode
@@ -19,7 +19,7 @@ class ArgotRetriever(base.ArgotRetriever):
     @classmethod
     def from_project(
         cls,
-        path: str | Path,
+        path: Project | str | Path,
         *,
         mode: Mode | None = None,
         follow: bool = True,
@@ -28,7 +28,7 @@ class ArgotRetriever(base.ArgotRetriever):
         """Open a project's live index; ``close`` the retriever, or use it in a ``with``.
 
         Args:
-            path: Folder with argot.toml.
+            path: A project, or its folder.
             mode: ``dense``, ``sparse`` (loads no model) or ``hybrid``; None: as the project says.
             follow: Find what is newest before each search; False: answer from the present state,
                 its access lists included, until `refresh`.
@@ -39,13 +39,13 @@ class ArgotRetriever(base.ArgotRetriever):
             NoIndexError: nothing is indexed yet.
             WrongEncoderError: the project's encoder is not the one the index was built with.
         """
-        search = Project.open(path).search_session(mode=mode, follow=follow)
+        search = project_at(path).search_session(mode=mode, follow=follow)
         return cls.over(search, **options)
 
     @classmethod
     def from_projects(
         cls,
-        paths: Sequence[str | Path],
+        paths: Sequence[Project | str | Path],
         *,
         mode: Mode | None = None,
         follow: bool = True,
@@ -58,7 +58,7 @@ class ArgotRetriever(base.ArgotRetriever):
         to ask, the whole search fails.
 
         Args:
-            paths: Folders with argot.toml, each once; the index of each is named by its folder.
+            paths: Projects, or their folders, each once; the index of each is named by its folder.
             mode: As for `from_project`; None: each as its project says.
             follow: As for `from_project`.
             options: As for `from_project`.
@@ -67,7 +67,7 @@ class ArgotRetriever(base.ArgotRetriever):
             SettingsError: a project is there twice.
             ValueError: there is none.
         """
-        projects = [Project.open(path) for path in paths]
+        projects = [project_at(path) for path in paths]
         search = search_together(projects, mode=mode, follow=follow)
         return cls.over(search, **options)
 

@@ -52,7 +52,7 @@ def source_documents(
     check_ids(made)
     return [
         SourceDocument(
-            id=id_, text=document.page_content, metadata=_checked(document), access=names
+            id=id_, text=document.page_content, metadata=_checked(document, id_), access=names
         )
         for document, id_ in zip(documents, made, strict=True)
     ]
@@ -146,18 +146,23 @@ def _check_text(what: str, given: str) -> None:
         raise ValueError(f"{what} must be valid text; got {given!r}") from exc
 
 
-def _checked(document: Document) -> dict[str, JsonValue]:
+def _checked(document: Document, id_: str) -> dict[str, JsonValue]:
     _check_text("a document's text", document.page_content)
-    metadata: dict[str, JsonValue] = document.metadata
+    return {_plain(key, id_): _plain(value, id_, key) for key, value in document.metadata.items()}
+
+
+def _plain(value: Any, id_: str, key: str | None = None) -> Any:  # noqa: ANN401 - any JSON value
+    """Give a value of a document's metadata, or one's name, as JSON would."""
     try:
-        written = json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-        unchanged = json.loads(written) == metadata
+        written = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        read = json.loads(written)
     except (TypeError, ValueError):
-        unchanged = False
-    if not unchanged:
-        raise ValueError(
-            "metadata must be plain JSON values: valid texts, finite numbers, true, false, None, "
-            f"lists, and mappings from texts; got {metadata!r}\n"
-            "hint: write a date as text, such as value.isoformat()"
-        )
-    return metadata
+        read = None
+    if value is None or (read == value and (key is not None or isinstance(read, str))):
+        return read
+    named = "a name" if key is None else repr(key)
+    raise ValueError(
+        "metadata must be plain JSON values: valid texts, finite numbers, true, false, None, "
+        f"lists, and mappings from texts; of document {id_!r}, {named} is {value!r:.200}\n"
+        "hint: write it as text, a date by value.isoformat(); nothing of this call was stored"
+    )

@@ -13,7 +13,7 @@ from argot.langchain.documents import Access, access_list
 from argot.langchain.embeddings import encoder_of
 from argot.langchain.searching import SearchedStore
 from argot.langchain.writing import WrittenStore
-from argot.project import Project
+from argot.project import Project, project_at
 from argot.searching import OpenSearch
 from argot.settings import FILE
 from argot.starter import write_project
@@ -64,7 +64,7 @@ class ArgotVectorStore(WrittenStore, SearchedStore):
         access: Access | None = None,
         tenant: str | None = None,
     ) -> None:
-        self.project = project if isinstance(project, Project) else Project.open(project)
+        self.project = project_at(project)
         access_list(access)
         check_tenant(tenant, field=self.project.settings.access.tenant_field)
         self._embeddings = embedding if isinstance(embedding, Embeddings) else None

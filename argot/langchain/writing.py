@@ -82,7 +82,7 @@ class WrittenStore(VectorStore):
             ValueError: one of these is empty or no text, or metadata would not come back as it is.
             DocumentRefusedError: some may not be written, as `put` says; all others are stored.
             IndexingError: some could not be stored; all others are.
-            IndexLockedError: another process writes to the index.
+            IndexLockedError: another writer does not end.
         """
         check_known(kwargs, ("ids", "access", "batch_size"), of="`add_documents`")
         written, failed = self.put(documents, ids=ids, access=access)

@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,8 @@ from indexing.errors import IndexingError, IndexLockedError
 # On a network filesystem a lock may count per process, so a second holder of this one would get it.
 _held: dict[Path, int] = {}  # lock file -> process id
 _held_guard = threading.Lock()
+
+RETRY_SECONDS = 0.02
 
 
 class HeldLock:
@@ -71,13 +74,16 @@ class _SharedLock:
             self._file = None
 
 
-def hold_lock(path: Path, *, what: str, shared: bool = False) -> HeldLock:
-    """Take a lock without waiting.
+def hold_lock(
+    path: Path, *, what: str, shared: bool = False, wait_seconds: float = 0.0
+) -> HeldLock:
+    """Take a lock.
 
     Args:
         path: The lock file. It is made and then stays: removing it would let two holders in.
         what: What the lock protects, for the message, such as ``index version docs-0001``.
         shared: Other processes may hold it too, as long as they share it as well.
+        wait_seconds: How long to wait for whoever holds it, >= 0.
 
     Returns:
         The held lock; release it, or use it in a ``with`` statement.
@@ -86,6 +92,17 @@ def hold_lock(path: Path, *, what: str, shared: bool = False) -> HeldLock:
         IndexLockedError: Another process, or another part of this one, holds it.
         IndexingError: The lock file can't be written.
     """
+    until = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return _taken_at_once(path, what=what, shared=shared)
+        except IndexLockedError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
+def _taken_at_once(path: Path, *, what: str, shared: bool) -> HeldLock:
     path = path.parent.resolve() / path.name
     lock = _SharedLock(path) if shared else FileLock(path, thread_local=False)
     with _held_guard:

@@ -186,7 +186,8 @@ def _json_bytes(value: object, *, where: str, depth: int) -> int:
 def _is_plain_scalar(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    return value is None or (isinstance(value, int) and value in _INT64)
+    # comparing, as a range takes ages to say whether it holds an enum's member
+    return value is None or (isinstance(value, int) and _INT64.start <= value < _INT64.stop)
 
 
 def _utf8_bytes(text: str, *, where: str) -> int:

@@ -37,6 +37,11 @@ class EvaluationReport:
     skipped: tuple[str, ...] = ()
     """Queries without a relevant document: no ranking can do well or badly on them."""
 
+    @property
+    def finds_anything(self) -> bool:
+        """Whether a metric of a query is above 0."""
+        return any(any(values.values()) for values in self.per_query.values())
+
     def to_json(self) -> dict[str, Any]:
         """Give the form `argot eval --json` prints."""
         return {

@@ -61,7 +61,7 @@ def read_judgements(*, queries: Path, qrels: Path) -> Judgements:
         warning.
 
     Raises:
-        JudgementsError: a file can't be read, or they share no query.
+        JudgementsError: a file can't be read, they share no query, or nothing is relevant.
     """
     texts = _read_queries(queries)
     grades = _read_qrels(qrels)
@@ -75,6 +75,10 @@ def read_judgements(*, queries: Path, qrels: Path) -> Judgements:
         logger.warning(
             "%s judges %d queries that %s does not hold, such as %r; they are left out",
             *(qrels, len(unknown), queries, unknown[0]),
+        )
+    if all(grade <= 0 for of_query in grades.values() for grade in of_query.values()):
+        raise JudgementsError(
+            f"{qrels} must grade a document above 0, which is relevant; all its grades are 0"
         )
     judged = {id_: text for id_, text in texts.items() if id_ in grades}
     return Judgements(judged, {id_: grades[id_] for id_ in judged})

@@ -239,6 +239,25 @@ def test_eval_of_the_live_index_uses_its_documents(project: Path, argot: Run, tm
     assert (code, report["metrics"]["mrr@10"]["value"]) == (0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("qrels", "code", "says"),
+    [
+        ("1\tother.md\t1\n", 0, "the ids in"),
+        ("1\tleave.md\t0\n", 2, "all its grades are 0"),
+        ("1\tleave.md\tmuch\n", 2, ":1: "),
+    ],
+)
+def test_eval_says_what_is_wrong_with_judgements(
+    project: Path, argot: Run, tmp_path: Path, qrels: str, code: int, says: str
+):
+    argot("ingest", "--project", project)
+    queries, file = tmp_path / "q.jsonl", tmp_path / "r.tsv"
+    queries.write_text('{"_id": "1", "text": "days of leave"}')
+    file.write_text(qrels)
+    found, _, err = argot("eval", "--queries", queries, "--qrels", file, "--project", project)
+    assert (found, says in err) == (code, True), err
+
+
 def test_doctor_finds_the_installation_sound(project: Path, argot: Run):
     code, found, _ = argot("doctor", "--project", project, "--json")
     assert code == 0

@@ -121,6 +121,16 @@ def test_what_a_rebuild_protects_is_hidden_from_a_retriever_that_stays_open(root
         assert retriever.invoke("salary", board)
 
 
+def test_an_open_project_is_taken_as_its_folder_is(root: Path):
+    project = Project.open(root)
+    with (
+        ArgotRetriever.from_project(project, mode="sparse") as one,
+        ArgotRetriever.from_projects([project], mode="sparse") as several,
+    ):
+        assert [document.page_content for document in one.invoke("salary")] == [SALARY]
+        assert [document.page_content for document in several.invoke("salary")] == [SALARY]
+
+
 async def test_whoever_a_rebuild_takes_a_document_from_finds_it_no_more(root: Path):
     fill(root, access=["user:x", "user:y"])
     with opened(root) as search:

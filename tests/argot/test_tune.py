@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from argot.errors import SettingsError
 from argot.evaluation.parts import apart, split_judgements
 from argot.project import Project
 from argot.stages import Stages
@@ -195,6 +196,11 @@ def test_the_parts_share_no_query_and_too_few_are_refused():
         {f"other {id_}": {"d1": 1} for id_ in held_out.queries},
     )
     assert apart(judged(30), same_words)[0].queries.keys() == train.queries.keys()
+
+
+def test_what_is_held_out_too_is_said_to_be_missing():
+    with pytest.raises(SettingsError, match=r"got 0 \(30 are left out, as they are held out, too"):
+        apart(judged(30), judged(30))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,12 @@ def test_a_shared_lock_is_shared_and_keeps_out_whoever_would_be_alone(tmp_path: 
         hold_lock(path, what="ingestion", shared=True)
     with hold_lock(path, what="ingestion"):
         assert "in use by process" in refusal_of_another_process(path)
+
+
+def test_a_lock_is_waited_for_as_long_as_it_is_told(tmp_path: Path):
+    path = tmp_path / "docs.lock"
+    with holder(path) as process:
+        with pytest.raises(IndexLockedError, match=f"process {process.pid}"):
+            hold_lock(path, what="index docs", wait_seconds=0.1)
+        threading.Timer(0.2, process.kill).start()
+        hold_lock(path, what="index docs", wait_seconds=30).release()

@@ -132,3 +132,9 @@ def test_public_collections_are_read_with_every_judged_query(shared_data: Path, 
 
     assert len(judgements.queries) > 50
     assert judgements.queries.keys() == judgements.grades.keys()
+
+
+def test_qrels_in_which_nothing_is_relevant_are_refused(tmp_path: Path):
+    queries, qrels = write(tmp_path / "q", QUERIES), write(tmp_path / "r", "q1 d1 0\nq2 d1 0\n")
+    with pytest.raises(JudgementsError, match="all its grades are 0"):
+        read_judgements(queries=queries, qrels=qrels)
