@@ -3,7 +3,6 @@
 They are a source of their own beside those of argot.toml, which no sync reads and so none prunes.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,10 +18,11 @@ from argot.document_access import (
     protection_of,
 )
 from argot.errors import DocumentRefusedError
-from argot.ingestion import INGESTION, check_catalog
+from argot.ingestion import check_catalog
 from argot.project import Project
 from argot.settings import HANDED_OVER
 from argot.version_choice import open_version, target_of
+from argot.write_turns import WriteTurns
 from connectors.base import Change, Connector, Upsert
 from connectors.document import Document
 from encoder.base import DenseEncoder, TextTokenizer
@@ -31,7 +31,6 @@ from indexing.catalog.leases import Lease
 from indexing.catalog.source import SourceRecords
 from indexing.chunks.chunking import Chunk
 from indexing.errors import IndexLockedError
-from indexing.files.lock import hold_lock
 from indexing.identity import DocumentHashes, document_hashes
 from indexing.plan import Action, KnownDocument, decide
 from indexing.records import IndexedDocument
@@ -45,9 +44,6 @@ SOURCE = HANDED_OVER
 
 PUBLIC_HASH = document_hashes(Document(id="", text=""), protected=False).access
 """Of every document without an access list."""
-
-WAIT_SECONDS = 30.0
-"""For another writer."""
 
 SAMPLE = 256
 """Documents from which a new index measures the length of texts, at most."""
@@ -90,12 +86,12 @@ class DocumentWriter:
     """Writes documents into a project's live index, which is made if there is none.
 
     The index is open, and locked for other writers, only while a call lasts; they are waited for,
-    `WAIT_SECONDS` at most. Readers go on. What a call wrote is found as soon as it returns.
+    as `WriteTurns` says. Readers go on. What a call wrote is found as soon as it returns.
     """
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._turn = threading.Lock()
+        self.turns = WriteTurns(project.paths.ingest_lock)
 
     def write(
         self,
@@ -173,14 +169,14 @@ class DocumentWriter:
     def _session(self, sample: Sequence[Document]) -> Iterator[_Session]:
         paths, settings = self._project.paths, self._project.settings
         shared = bool(settings.server.url)
-        dense = self._project.encoder_of_live()
-        with self._turn, ExitStack() as opened:
+        self._project.encoder_of_live()  # loaded while others write
+        with self.turns.turn() as lock, ExitStack() as opened:
             paths.make_state()
-            take = partial(hold_lock, paths.ingest_lock, what=INGESTION, wait_seconds=WAIT_SECONDS)
             if shared and live_version(paths.indexes) is None:
-                with take():
-                    self._open(sample, dense).close()
-            opened.enter_context(take(shared=shared))
+                with lock(False):
+                    self._open(sample, self._project.encoder_of_live()).close()
+            opened.enter_context(lock(shared))
+            dense = self._project.encoder_of_live()  # another version may have gone live meanwhile
             index = opened.enter_context(self._open(sample, dense))
             catalog = opened.enter_context(Catalog(paths.catalog_url(settings.catalog.url)))
             check_catalog(catalog, index)

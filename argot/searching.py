@@ -1,5 +1,6 @@
 """Open a project's live index for searching. No SQL on this path, and no torch in sparse mode."""
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from argot.stages import Stages
 from encoder.base import DenseEncoder, SparseEncoder
 from encoder.bm25 import Bm25Encoder, Bm25Settings
 from indexing.errors import StoreError, WrongEncoderError
+from indexing.forks import call_in_children, free_in_children
 from indexing.stores.server_settings import ServerSettings
 from indexing.versions.collection import OpenIndex
 from indexing.versions.description import IndexVersion
@@ -74,9 +76,11 @@ class OpenSearch:
         self._parts_of = parts_of
         self._load_dense = load_dense
         self._live = live
-        self._before_search = self._follow if follow else _stay
+        self._is_following = follow
+        self._process = os.getpid()
         # Held by each search. Reentrant: a search that finds another version live moves by itself.
-        self._turn = threading.Condition()
+        self._turn = free_in_children(threading.Condition())
+        call_in_children(self._end_refresh)
         self._is_refreshing = self._is_closed = False
         self._clock = clock
         self._failure: tuple[Exception, float] | None = None
@@ -119,9 +123,7 @@ class OpenSearch:
         try:
             self._move()
         finally:
-            with self._turn:
-                self._is_refreshing = False
-                self._turn.notify_all()
+            self._end_refresh()
         return True
 
     def close(self) -> None:
@@ -135,6 +137,21 @@ class OpenSearch:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _end_refresh(self) -> None:
+        with self._turn:
+            self._is_refreshing = False
+            self._turn.notify_all()
+
+    def _before_search(self) -> None:
+        if self._opened.dense is not None and os.getpid() != self._process:
+            raise StoreError(
+                "vectors can't be searched by what was opened before a fork: the encoder's threads "
+                "are not in the child\nhint: open the project after the fork, start the process "
+                'with "spawn", or search in mode sparse'
+            )
+        if self._is_following:
+            self._follow()
 
     def _follow(self) -> None:
         """Find what is newest, while it is a search's turn; an error ends that search.
@@ -252,16 +269,13 @@ def _parts_of(
     return _Opened(index, sparse, dense, replace(settings, mode=usable))
 
 
-def _stay() -> None:
-    """Search what is open."""
-
-
 def _needed(dense: DenseEncoder | None, index: OpenIndex) -> DenseEncoder:
     if dense is None:
         raise WrongEncoderError(
             f"comparing vectors needs an encoder; [encoder] names none, and index "
             f"{index.version.name} was built by {index.version.encoder or 'none'}\n"
-            "hint: set `model` in [encoder] and run `argot ingest --rebuild`, or use --mode sparse"
+            "hint: set `model` in [encoder] to that one, or to another and run `argot ingest "
+            "--rebuild`, or use --mode sparse"
         )
     return dense
 

@@ -25,6 +25,7 @@ from argot.stage_settings import (
     StageSettings,
 )
 from encoder.base import DenseEncoder
+from indexing.forks import free_in_children
 from retriever.plan import HYDE
 from retriever.stages import Expansion, QueryExpander, Reranker
 
@@ -115,7 +116,7 @@ class StageModels:
         self._settings = settings
         self._paths = paths
         self._dtype, self._device = hardware.dtype, hardware.device
-        self._turn = threading.RLock()
+        self._turn = free_in_children(threading.RLock())
         self._cross_encoder: CrossEncoder | None = None
         self._language_model: Decoder | None = None
 

@@ -71,7 +71,7 @@ def visible_where(
     protected = store.count(Not(PUBLIC))
     if protected:
         raise MissingPrincipalError(
-            f"{protected} chunks of this index have access lists, so a query must say who asks\n"
+            "chunks of this index have access lists, so a query must say who asks\n"
             "hint: pass `principals`, on the command line `--as user:NAME`, in LangChain "
             '`config={"configurable": {"principals": ["user:NAME"]}}`'
         )

@@ -1,9 +1,7 @@
 """Queries to ranked chunks."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from types import MappingProxyType
@@ -11,10 +9,12 @@ from typing import TypeVar, Unpack
 
 from encoder.base import DenseEncoder, FloatArray, SparseEncoder
 from indexing.filters import Condition
+from indexing.forks import free_in_children
 from indexing.stores.base import Payload
 from retriever.access import NO_TENANTS, AccessSettings, check_principals, visible_where
 from retriever.conditions import Filter, condition_of
 from retriever.errors import PlanError
+from retriever.own_thread import OwnThread
 from retriever.plan import PlanOptions, SearchPlan, check_usable
 from retriever.queries import (
     EncodedQuery,
@@ -71,9 +71,8 @@ class Searcher:
         turn: AbstractContextManager[object] | None = None,
     ) -> None:
         # one at a time: the store is not thread-safe, and tokenizers need not be
-        self._lock = threading.Lock() if turn is None else turn
-        # for event loops: waiting queries then queue here, not in the loop's own few threads
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argot-search")
+        self._lock = free_in_children(threading.Lock()) if turn is None else turn
+        self._thread = OwnThread("argot-search")
         self._rerankers, self._expanders = rerankers, expanders
         self._access = access
         self.switch(
@@ -168,7 +167,7 @@ class Searcher:
     ) -> list[Hit]:
         """Do the same as `search` in a thread of the searcher's own; the event loop goes on."""
         work = partial(self.search, query, where=where, principals=principals, **options)
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        return await self._thread.run(work)
 
     def search_vector(
         self,
@@ -204,7 +203,7 @@ class Searcher:
     ) -> list[Hit]:
         """Do the same as `search_vector` in a thread of the searcher's own."""
         work = partial(self.search_vector, vector, where=where, principals=principals, **options)
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        return await self._thread.run(work)
 
     def payloads(
         self, where: Condition, *, limit: int, principals: Sequence[str] | None = None

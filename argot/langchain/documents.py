@@ -1,20 +1,26 @@
 """LangChain's documents to those of a source, and back unchanged."""
 
 import json
+import reprlib
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from langchain_core.documents import Document
 
 from argot.document_access import EVERYBODY
 from connectors.document import Document as SourceDocument
 from connectors.document import JsonValue
+from indexing.errors import InvalidPointError
 from indexing.stores.base import Payload
+from indexing.stores.validation import MAX_PAYLOAD_DEPTH, json_bytes
 from retriever.results import Hit
 
 Access = Sequence[str] | Literal["everybody"]
 """Who may see documents: names such as ``user:x`` and ``group:y``, or everybody."""
+
+METADATA_DEPTH = 2
+"""Of a document's metadata, in what is stored of its chunk."""
 
 
 def source_documents(
@@ -148,21 +154,31 @@ def _check_text(what: str, given: str) -> None:
 
 def _checked(document: Document, id_: str) -> dict[str, JsonValue]:
     _check_text("a document's text", document.page_content)
-    return {_plain(key, id_): _plain(value, id_, key) for key, value in document.metadata.items()}
+    metadata = document.metadata
+    for name in metadata:
+        if not isinstance(name, str):
+            _refuse_metadata(name, "a name", id_)
+    return {
+        _plain(name, "a name", id_): _plain(value, repr(name), id_)
+        for name, value in metadata.items()
+    }
 
 
-def _plain(value: Any, id_: str, key: str | None = None) -> Any:  # noqa: ANN401 - any JSON value
+def _plain(value: Any, named: str, id_: str) -> Any:  # noqa: ANN401 - any JSON value
     """Give a value of a document's metadata, or one's name, as JSON would."""
     try:
-        written = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-        read = json.loads(written)
-    except (TypeError, ValueError):
-        read = None
-    if value is None or (read == value and (key is not None or isinstance(read, str))):
-        return read
-    named = "a name" if key is None else repr(key)
+        read = json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+        json_bytes(read, where=named, depth=METADATA_DEPTH)
+        is_same = bool(read == value)
+    except (TypeError, ValueError, RecursionError, InvalidPointError):
+        is_same = False
+    return read if is_same else _refuse_metadata(value, named, id_)
+
+
+def _refuse_metadata(value: object, named: str, id_: str) -> NoReturn:
     raise ValueError(
-        "metadata must be plain JSON values: valid texts, finite numbers, true, false, None, "
-        f"lists, and mappings from texts; of document {id_!r}, {named} is {value!r:.200}\n"
+        "metadata must be plain JSON values: valid texts, finite numbers, whole ones of 64 bits, "
+        f"true, false, None, lists, and mappings from texts, at most {MAX_PAYLOAD_DEPTH} deep; "
+        f"of document {id_!r}, {named} is {reprlib.repr(value)}\n"
         "hint: write it as text, a date by value.isoformat(); nothing of this call was stored"
     )

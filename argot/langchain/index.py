@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -82,7 +83,7 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
 
     async def aupsert(self, items: Sequence[Document], /, **kwargs: Any) -> UpsertResponse:  # noqa: ANN401
         """Do the same in another thread."""
-        return await asyncio.to_thread(self.upsert, items, **kwargs)
+        return await self.store.in_turn(partial(self.upsert, items, **kwargs))
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:  # noqa: ANN401
         """Delete documents; an id that is not there is no failure. There are no other arguments.
@@ -96,7 +97,7 @@ class ArgotDocumentIndex(AskedByConfig, DocumentIndex):
 
     async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> DeleteResponse:  # noqa: ANN401
         """Do the same in another thread."""
-        return await asyncio.to_thread(self.delete, ids, **kwargs)
+        return await self.store.in_turn(partial(self.delete, ids, **kwargs))
 
     def get(self, ids: Sequence[str], /, **kwargs: Any) -> list[Document]:  # noqa: ANN401
         """Read documents, in the order of the ids; what is not there or not to be seen is missing.

@@ -1,5 +1,6 @@
 """How a LangChain vector store is searched: every method as one search of ours."""
 
+import asyncio
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -174,6 +175,12 @@ class SearchedStore(VectorStore):
             stored = searcher.payloads(where, limit=2 * len(wanted), principals=principals)
             found.update({payload["document_id"]: stored_document(payload) for payload in stored})
         return [found[id_] for id_ in dict.fromkeys(ids) if id_ in found]
+
+    async def aget_by_ids(
+        self, ids: Sequence[str], /, *, principals: Sequence[str] | None = None
+    ) -> list[Document]:
+        """Do the same in another thread."""
+        return await asyncio.to_thread(self.get_by_ids, ids, principals=principals)
 
     def as_retriever(self, **kwargs: Any) -> ArgotStoreRetriever:  # noqa: ANN401
         """Make a retriever that asks for whom the chain runs, as `ArgotRetriever` does.

@@ -19,6 +19,7 @@ from argot.settings import FILE
 from argot.starter import write_project
 from encoder.base import DenseEncoder
 from indexing.errors import NoIndexError
+from indexing.forks import free_in_children
 from retriever.langchain.retriever import ArgotEmbeddings
 from retriever.search import Searcher
 from retriever.settings import Mode
@@ -74,7 +75,7 @@ class ArgotVectorStore(WrittenStore, SearchedStore):
         self.access, self.tenant = access, tenant
         self._writer = DocumentWriter(self.project)
         self._session: OpenSearch | None = None
-        self._opening = threading.Lock()
+        self._opening = free_in_children(threading.Lock())
 
     @classmethod
     def from_texts(

@@ -1,8 +1,8 @@
 """How a LangChain vector store is written: documents in, and out again."""
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
@@ -19,6 +19,8 @@ from argot.langchain.documents import (
 from indexing.errors import IndexingError
 from retriever.errors import TenantError
 from retriever.langchain.asking import check_known
+
+Written = TypeVar("Written")
 
 
 class WrittenStore(VectorStore):
@@ -51,8 +53,8 @@ class WrittenStore(VectorStore):
         ids: list[str] | None = None,
         **kwargs: Any,  # noqa: ANN401 - LangChain's signature
     ) -> list[str]:
-        """Do the same in another thread."""
-        return await asyncio.to_thread(self.add_texts, texts, metadatas, ids=ids, **kwargs)
+        """Do the same in another thread, as `in_turn` does."""
+        return await self.in_turn(partial(self.add_texts, texts, metadatas, ids=ids, **kwargs))
 
     def add_documents(
         self,
@@ -91,8 +93,8 @@ class WrittenStore(VectorStore):
         return written
 
     async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:  # noqa: ANN401
-        """Do the same in another thread."""
-        return await asyncio.to_thread(self.add_documents, documents, **kwargs)
+        """Do the same in another thread, as `in_turn` does."""
+        return await self.in_turn(partial(self.add_documents, documents, **kwargs))
 
     def put(
         self,
@@ -144,8 +146,8 @@ class WrittenStore(VectorStore):
         return True
 
     async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:  # noqa: ANN401
-        """Do the same in another thread."""
-        return await asyncio.to_thread(self.delete, ids, **kwargs)
+        """Do the same in another thread, as `in_turn` does."""
+        return await self.in_turn(partial(self.delete, ids, **kwargs))
 
     def take_out(self, ids: Sequence[str] | None, *, tenant: str | None = None) -> list[str]:
         """Delete documents, as `delete` does; return the ids of those that were there."""
@@ -160,6 +162,14 @@ class WrittenStore(VectorStore):
                 f"this store deletes documents of tenant {self.tenant!r} only; got {tenant!r}"
             )
         return self._writer.remove(ids, tenant=self.tenant if tenant is None else tenant)
+
+    async def in_turn(self, work: Callable[[], Written]) -> Written:
+        """Write in a thread of the store's own, where its writes wait for one another.
+
+        Who is cancelled while waiting for another writer writes nothing; what has begun to write
+        goes on to its end.
+        """
+        return await self._writer.turns.awaited(work)
 
 
 def _unstored(failed: Mapping[str, str], *, of: int) -> str:

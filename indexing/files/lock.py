@@ -16,10 +16,11 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from indexing.errors import IndexingError, IndexLockedError
+from indexing.forks import free_in_children
 
 # On a network filesystem a lock may count per process, so a second holder of this one would get it.
 _held: dict[Path, int] = {}  # lock file -> process id
-_held_guard = threading.Lock()
+_held_guard = free_in_children(threading.Lock())
 
 RETRY_SECONDS = 0.02
 
@@ -75,7 +76,12 @@ class _SharedLock:
 
 
 def hold_lock(
-    path: Path, *, what: str, shared: bool = False, wait_seconds: float = 0.0
+    path: Path,
+    *,
+    what: str,
+    shared: bool = False,
+    wait_seconds: float = 0.0,
+    given_up: threading.Event | None = None,
 ) -> HeldLock:
     """Take a lock.
 
@@ -84,6 +90,7 @@ def hold_lock(
         what: What the lock protects, for the message, such as ``index version docs-0001``.
         shared: Other processes may hold it too, as long as they share it as well.
         wait_seconds: How long to wait for whoever holds it, >= 0.
+        given_up: Once it is set, nothing is waited for any more.
 
     Returns:
         The held lock; release it, or use it in a ``with`` statement.
@@ -93,13 +100,13 @@ def hold_lock(
         IndexingError: The lock file can't be written.
     """
     until = time.monotonic() + wait_seconds
+    given_up = given_up or threading.Event()
     while True:
         try:
             return _taken_at_once(path, what=what, shared=shared)
         except IndexLockedError:
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or given_up.wait(RETRY_SECONDS):
                 raise
-        time.sleep(RETRY_SECONDS)
 
 
 def _taken_at_once(path: Path, *, what: str, shared: bool) -> HeldLock:
@@ -134,7 +141,7 @@ def _refusal(path: Path, what: str) -> str:
         owner = f"process {pid} on {host}"
         if (pid, host) == (str(os.getpid()), socket.gethostname()):
             owner = f"this process ({pid}), which has it open already"
-            hint = "`close()` what has it open, such as a retriever or a session, or use a `with`"
+            hint = "wait until it has written, or `close()` what has it open, such as a session"
     return f"{what} is in use by {owner} (lock {path})\nhint: {hint}"
 
 

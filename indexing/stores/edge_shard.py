@@ -8,8 +8,8 @@ import qdrant_edge as engine
 
 from indexing.errors import IndexingError, StoreError
 from indexing.files.lock import HeldLock
+from indexing.forks import call_in_children
 from indexing.stores.edge_forms import engine_errors
-from indexing.stores.forks import disown_in_children
 
 _inherited: list[engine.EdgeShard] = []
 """In a forked child: kept, for freeing a shard there would touch its parent's."""
@@ -30,7 +30,7 @@ class OpenShard:
         self._lock = lock
         self._unusable = ""
         self._unflushed = self._failed = False
-        disown_in_children(self)
+        call_in_children(self.disown)
 
     @property
     def is_usable(self) -> bool:

@@ -47,7 +47,7 @@ def check_payloads(payloads: Mapping[str, Payload]) -> int:
     size = 0
     for point_id, payload in payloads.items():
         where = f"point {point_id}: payload"
-        size += _json_bytes(dict(payload), where=where, depth=0)
+        size += json_bytes(dict(payload), where=where, depth=0)
     return size
 
 
@@ -145,14 +145,21 @@ def _is_bound(value: object) -> bool:
 def _check_words(words: object) -> None:
     if not isinstance(words, str) or not any(map(str.isalnum, words)):
         raise ValueError(f"`words` must be text with a word in it; got {words!r}")
-    _utf8_bytes(words, where="a filter's words")
+    _check_utf8(words, where="a filter's words")
 
 
 def _check_scalar(value: str | int | bool) -> None:
     if isinstance(value, str):
-        _utf8_bytes(value, where="a filter's value")
+        _check_utf8(value, where="a filter's value")
     elif type(value) not in (int, bool) or value not in _INT64:
         raise ValueError(f"a filter's value must be str, bool or a 64-bit int; got {value!r}")
+
+
+def _check_utf8(text: str, *, where: str) -> None:
+    try:
+        _utf8_bytes(text, where=where)
+    except InvalidPointError as exc:
+        raise ValueError(str(exc)) from None
 
 
 def _is_uuid(text: str) -> bool:
@@ -162,8 +169,17 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def _json_bytes(value: object, *, where: str, depth: int) -> int:
-    """Measure a value as JSON, refusing what does not come back as it went in."""
+def json_bytes(value: object, *, where: str, depth: int) -> int:
+    """Measure a value as JSON, in bytes, refusing what does not come back as it went in.
+
+    Args:
+        value: Any.
+        where: What it is, for the message.
+        depth: How deep it lies in a payload.
+
+    Raises:
+        InvalidPointError: it is no plain JSON, or too deep.
+    """
     if depth > MAX_PAYLOAD_DEPTH:
         raise InvalidPointError(f"{where} must be nested at most {MAX_PAYLOAD_DEPTH} deep")
     if isinstance(value, str):
@@ -171,10 +187,10 @@ def _json_bytes(value: object, *, where: str, depth: int) -> int:
     if _is_plain_scalar(value):
         return 24
     if isinstance(value, list):
-        return 2 + sum(_json_bytes(v, where=f"{where}[]", depth=depth + 1) for v in value)
+        return 2 + sum(json_bytes(v, where=f"{where}[]", depth=depth + 1) for v in value)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return 2 + sum(
-            _utf8_bytes(key, where=where) + _json_bytes(v, where=f"{where}.{key}", depth=depth + 1)
+            _utf8_bytes(key, where=where) + json_bytes(v, where=f"{where}.{key}", depth=depth + 1)
             for key, v in value.items()
         )
     raise InvalidPointError(

@@ -76,11 +76,12 @@ def read_judgements(*, queries: Path, qrels: Path) -> Judgements:
             "%s judges %d queries that %s does not hold, such as %r; they are left out",
             *(qrels, len(unknown), queries, unknown[0]),
         )
-    if all(grade <= 0 for of_query in grades.values() for grade in of_query.values()):
-        raise JudgementsError(
-            f"{qrels} must grade a document above 0, which is relevant; all its grades are 0"
-        )
     judged = {id_: text for id_, text in texts.items() if id_ in grades}
+    if all(grade <= 0 for id_ in judged for grade in grades[id_].values()):
+        raise JudgementsError(
+            f"{qrels} must grade a document above 0, which is relevant, for a query of {queries}; "
+            "all its grades are 0"
+        )
     return Judgements(judged, {id_: grades[id_] for id_ in judged})
 
 

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, SkipValidation, field_validator
 
 from encoder.base import DenseEncoder
 from indexing.filters import And, Condition
+from indexing.forks import free_in_children
 from retriever.conditions import FieldFilters, condition_of
 from retriever.federation import AnySearcher
 from retriever.langchain.asking import AskedByConfig
@@ -220,7 +221,7 @@ class ArgotEmbeddings(Embeddings):
             )
         self._encoder = encoder
         self._dimensions = dimensions
-        self._lock = threading.Lock()
+        self._lock = free_in_children(threading.Lock())
 
     @property
     def encoder(self) -> DenseEncoder:

@@ -1,10 +1,8 @@
 """The vector store beyond LangChain's own suite."""
 
 import asyncio
-import datetime as dt
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPMethod, HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,25 +69,6 @@ def test_a_later_document_takes_the_place_of_one_with_its_id(store: ArgotVectorS
 
     assert [d.page_content for d in store.get_by_ids(["1"])] == ["new words"]
     assert len(store.similarity_search("words", k=9)) == 2
-
-
-def test_metadata_that_would_not_come_back_as_it_is_is_refused(store: ArgotVectorStore):
-    for value in (dt.date(2024, 1, 31), {1: "key"}, float("nan"), ("a",)):
-        with pytest.raises(ValueError, match="plain JSON values"):
-            store.add_texts(["x"], [{"value": value}])
-
-
-def test_a_refusal_names_the_document_and_the_value(store: ArgotVectorStore):
-    with pytest.raises(ValueError, match=r"(?s)of document 'b', 'when' is .*nothing of this call"):
-        store.add_texts(["x", "y"], [{}, {"n": 1, "when": dt.date(2024, 1, 31)}], ids=["a", "b"])
-    assert store.get_by_ids(["a"]) == []
-
-
-def test_members_of_enums_are_stored_as_their_values(store: ArgotVectorStore):
-    given = {"status": HTTPStatus.OK, "kinds": [HTTPStatus.CREATED], "method": HTTPMethod.GET}
-    store.add_texts(["x"], [given], ids=["a"])
-    (found,) = store.get_by_ids(["a"])
-    assert found.metadata == {"status": 200, "kinds": [201], "method": "GET"}
 
 
 def test_writers_in_several_threads_and_stores_wait_for_one_another(project: Project):

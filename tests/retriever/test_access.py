@@ -31,7 +31,7 @@ def test_a_query_of_nobody_is_an_error(
     principals: Sequence[str] | None,
     query: str,
 ):
-    with pytest.raises(MissingPrincipalError, match="2 chunks of this index have access lists"):
+    with pytest.raises(MissingPrincipalError, match=r"^chunks of this index have access lists"):
         protected_searcher.search(query, mode=mode, principals=principals)
     with pytest.raises(MissingPrincipalError):
         protected_searcher.rank_documents([query], mode=mode, principals=principals)

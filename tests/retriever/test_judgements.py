@@ -138,3 +138,9 @@ def test_qrels_in_which_nothing_is_relevant_are_refused(tmp_path: Path):
     queries, qrels = write(tmp_path / "q", QUERIES), write(tmp_path / "r", "q1 d1 0\nq2 d1 0\n")
     with pytest.raises(JudgementsError, match="all its grades are 0"):
         read_judgements(queries=queries, qrels=qrels)
+
+
+def test_a_grade_of_a_query_that_is_not_there_makes_nothing_relevant(tmp_path: Path):
+    queries, qrels = write(tmp_path / "q", QUERIES), write(tmp_path / "r", "q1 d1 0\nother d3 1\n")
+    with pytest.raises(JudgementsError, match="all its grades are 0"):
+        read_judgements(queries=queries, qrels=qrels)
