@@ -11,7 +11,6 @@ from langchain_core.documents import Document
 from argot.document_access import EVERYBODY
 from connectors.document import Document as SourceDocument
 from connectors.document import JsonValue
-from indexing.errors import InvalidPointError
 from indexing.stores.base import Payload
 from indexing.stores.validation import MAX_PAYLOAD_DEPTH, json_bytes
 from retriever.results import Hit
@@ -170,7 +169,7 @@ def _plain(value: Any, named: str, id_: str) -> Any:  # noqa: ANN401 - any JSON 
         read = json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
         json_bytes(read, where=named, depth=METADATA_DEPTH)
         is_same = bool(read == value)
-    except (TypeError, ValueError, RecursionError, InvalidPointError):
+    except (TypeError, ValueError, RecursionError):
         is_same = False
     return read if is_same else _refuse_metadata(value, named, id_)
 

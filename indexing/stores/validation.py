@@ -145,21 +145,14 @@ def _is_bound(value: object) -> bool:
 def _check_words(words: object) -> None:
     if not isinstance(words, str) or not any(map(str.isalnum, words)):
         raise ValueError(f"`words` must be text with a word in it; got {words!r}")
-    _check_utf8(words, where="a filter's words")
+    _utf8_bytes(words, where="a filter's words")
 
 
 def _check_scalar(value: str | int | bool) -> None:
     if isinstance(value, str):
-        _check_utf8(value, where="a filter's value")
+        _utf8_bytes(value, where="a filter's value")
     elif type(value) not in (int, bool) or value not in _INT64:
         raise ValueError(f"a filter's value must be str, bool or a 64-bit int; got {value!r}")
-
-
-def _check_utf8(text: str, *, where: str) -> None:
-    try:
-        _utf8_bytes(text, where=where)
-    except InvalidPointError as exc:
-        raise ValueError(str(exc)) from None
 
 
 def _is_uuid(text: str) -> bool:

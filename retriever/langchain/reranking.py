@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field, SkipValidation
+from pydantic import ConfigDict, Field, SkipValidation, field_validator
 
 from retriever.stages import Reranker
 
@@ -26,6 +26,16 @@ class ArgotReranker(BaseDocumentCompressor):
 
     top_n: int | None = Field(default=None, ge=1)
     """Documents to keep, >= 1; None keeps all."""
+
+    @field_validator("reranker")
+    @classmethod
+    def _check_reranker(cls, given: Reranker) -> Reranker:
+        if not callable(getattr(given, "scores", None)):
+            raise ValueError(  # noqa: TRY004 - pydantic takes no TypeError for its own
+                f"`reranker` must be a loaded one, with `scores(query, texts)`; got {given!r}\n"
+                "hint: CrossEncoder.load(FOLDER) gives one"
+            )
+        return given
 
     def compress_documents(
         self,
@@ -60,5 +70,5 @@ class ArgotReranker(BaseDocumentCompressor):
 
 
 def _scored(document: Document, score: float) -> Document:
-    metadata = {**document.metadata, "relevance_score": score}
+    metadata = {**document.metadata, "relevance_score": float(score)}
     return document.model_copy(update={"metadata": metadata})

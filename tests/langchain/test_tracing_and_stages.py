@@ -1,10 +1,12 @@
 """What traces say, the reranker as a compressor, and the tool for agents."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
@@ -140,6 +142,22 @@ def test_a_reranker_that_drops_a_document_is_refused():
     documents = [Document(page_content=text) for text in TEXTS]
     with pytest.raises(ValueError, match="must give 3 finite scores"):
         ArgotReranker(reranker=Forgetful()).compress_documents(documents, "leave")
+
+
+@pytest.mark.parametrize("wrong", ["cross-encoder", None, object(), lambda _query, _texts: [1.0]])
+def test_what_is_no_reranker_is_refused_at_once(wrong: Any):
+    with pytest.raises(ValueError, match="`reranker` must be a loaded one"):
+        ArgotReranker(reranker=wrong)
+
+
+def test_scores_of_numpy_can_be_written_as_json():
+    class Numpy(Shortest):
+        def scores(self, query: str, texts: Sequence[str]) -> Any:
+            return np.float32(super().scores(query, texts))
+
+    documents = [Document(page_content=text) for text in TEXTS]
+    best, *_ = ArgotReranker(reranker=Numpy()).compress_documents(documents, "leave")
+    assert json.loads(json.dumps(best.metadata)) == {"relevance_score": -12.0}
 
 
 def test_the_tool_gives_texts_to_the_model_and_documents_to_the_program(

@@ -1,5 +1,6 @@
 """What programs write where documents belong to tenants: nobody touches what is another's."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def test_a_tenant_can_not_replace_the_document_of_another(rivals: ArgotVectorSto
 
     assert [d.page_content for d in rivals.get_by_ids(["1"], principals=RIVAL)] == ["rival's note"]
     assert rivals.get_by_ids(["1"], principals=ACME) == []
+    assert asyncio.run(rivals.aget_by_ids(["1"], principals=ACME)) == []
+    assert len(asyncio.run(rivals.aget_by_ids(["1"], principals=RIVAL))) == 1
     assert len(rivals.get_by_ids(["2"], principals=ACME)) == 1  # all others are stored
     rivals.add_documents([note("rival", text="newer")])
     assert [d.page_content for d in rivals.get_by_ids(["1"], principals=RIVAL)] == ["newer"]
